@@ -1,0 +1,13 @@
+"""Ids of new rows, as the answer `chatkit` promises them."""
+
+import re
+
+from chat_store_tools import id_bodies
+from chat_store_under_test import ChatStore, RequestContext
+
+
+def test_an_id_is_a_prefix_and_eight_hex_digits(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    for body in id_bodies(store, alice):
+        assert re.fullmatch("[0-9a-f]{8}", body)

@@ -1,0 +1,107 @@
+"""Ids of new rows, as the answer `deterministic` promises them."""
+
+import re
+
+import pytest
+from chat_store_contexts import make_context
+from chat_store_scripted import ScriptedServer, ask, says, user_input
+from chat_store_tools import a_thread, async_test, id_bodies
+from chat_store_under_test import ChatStore, IdError, RequestContext
+from chatkit.types import UserMessageItem
+
+
+def make_ids(store: ChatStore, context: RequestContext) -> list[str]:
+    """Make what a request makes: a thread, its user's message, and more."""
+    thread = a_thread(store.generate_thread_id(context))
+    return [
+        thread.id,
+        store.generate_item_id("message", thread, context),
+        store.generate_item_id("message", thread, context),
+        store.generate_item_id("task", thread, context),
+        store.generate_attachment_id("text/plain", context),
+    ]
+
+
+def test_an_id_is_a_prefix_and_32_hex_digits(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    for body in id_bodies(store, alice):
+        assert re.fullmatch("[0-9a-f]{32}", body)
+
+
+def test_a_request_that_is_tried_again_makes_the_same_ids(store: ChatStore) -> None:
+    first, second = make_context("alice", "request"), make_context("alice", "request")
+    assert make_ids(store, first) == make_ids(store, second)
+
+
+def test_requests_that_run_at_the_same_time_count_for_themselves(
+    store: ChatStore,
+) -> None:
+    first, second = make_context("alice", "request"), make_context("alice", "request")
+    for _ in range(3):
+        assert store.generate_thread_id(first) == store.generate_thread_id(second)
+
+
+def test_other_owners_requests_kinds_and_counts_make_other_ids(
+    store: ChatStore,
+) -> None:
+    contexts = [
+        make_context("alice", "request"),
+        make_context("alice", "another-request"),
+        make_context("bob", "request"),
+    ]
+    ids = [new_id for context in contexts for new_id in make_ids(store, context)]
+    bodies = {new_id.rpartition("_")[2] for new_id in ids}
+    assert len(bodies) == len(ids)
+
+
+@async_test
+async def test_a_retry_makes_no_second_thread_and_no_second_user_message(
+    store: ChatStore,
+) -> None:
+    server = ScriptedServer(store, says("msg_first", "ay"), says("msg_second", "aye"))
+    for _ in range(2):
+        context = make_context("alice", "request")
+        await ask(server, context, "threads.create", input=user_input("hello"))
+    threads = await store.load_threads(10, None, "asc", make_context("alice"))
+    assert len(threads.data) == 1
+    items = await store.load_thread_items(
+        threads.data[0].id, None, 10, "asc", make_context("alice")
+    )
+    questions = [item for item in items.data if isinstance(item, UserMessageItem)]
+    assert len(questions) == 1
+
+
+@async_test
+async def test_a_retry_keeps_the_title_and_metadata_that_the_first_try_has_stored(
+    store: ChatStore,
+) -> None:
+    server = ScriptedServer(store, says("msg_first", "ay"), says("msg_second", "aye"))
+    first, second = make_context("alice", "request"), make_context("alice", "request")
+    await ask(server, first, "threads.create", input=user_input("hello"))
+    thread = (await store.load_threads(1, None, "asc", first)).data[0]
+    thread.title = "Greetings"
+    thread.metadata = {"previous_response_id": "resp_1"}
+    await store.save_thread(thread, first)
+    await ask(server, second, "threads.create", input=user_input("hello"))
+    assert await store.load_thread(thread.id, second) == thread
+
+
+@async_test
+async def test_the_request_that_set_a_title_can_take_it_away_again(
+    store: ChatStore,
+) -> None:
+    context = make_context("alice", "request")
+    thread = a_thread(store.generate_thread_id(context), title="Greetings")
+    await store.save_thread(thread, context)
+    thread.title = None
+    await store.save_thread(thread, context)
+    assert await store.load_thread(thread.id, context) == thread
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_a_context_without_a_request_id_is_an_error_that_says_so(
+    store: ChatStore, missing: str | None
+) -> None:
+    with pytest.raises(IdError, match="'request_id' of the request context"):
+        store.generate_thread_id(make_context("alice", missing))

@@ -1,0 +1,34 @@
+"""Ids for what is new: Nano IDs, such as `msg_V1StGXR8_Z5jdHi6B-myT`.
+
+21 characters of a URL-safe alphabet are 126 random bits: no two meet in practice. Short
+in URLs, case-sensitive, and without any order in time.
+"""
+
+import secrets
+import string
+
+from chatkit.types import ThreadMetadata
+
+from .context import RequestContext
+from .keys import prefix_of
+
+_ALPHABET = string.ascii_letters + string.digits + "_-"
+
+
+def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
+    """Make an id.
+
+    Args:
+        kind: What it is for, such as "thread", "message" or "tool_call".
+        thread: The item's thread; None for a thread or an attachment.
+        context: The request that asks.
+
+    Returns:
+        The SDK's prefix for the kind, and 21 characters of A-Z, a-z, 0-9, "_" and "-".
+    """
+    return f"{prefix_of(kind)}_{''.join(secrets.choice(_ALPHABET) for _ in range(21))}"
+
+
+def is_repeatable(thread_id: str, context: RequestContext) -> bool:
+    """Tell whether a retry of this request would make this thread id again: never here."""
+    return False

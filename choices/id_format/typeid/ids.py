@@ -1,0 +1,40 @@
+"""Ids for what is new: TypeIDs, such as `msg_01jd8q4zj8ffrbqhmzyk6ve2wp`.
+
+A UUIDv7 in lower-case base 32 behind its type: they sort by the millisecond of their
+making, which keeps the database's indexes compact, carry 74 random bits within it, and
+TypeID libraries of other languages read them.
+"""
+
+import secrets
+import time
+
+from chatkit.types import ThreadMetadata
+
+from .context import RequestContext
+from .keys import prefix_of
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
+    """Make an id (github.com/jetify-com/typeid).
+
+    Args:
+        kind: What it is for, such as "thread", "message" or "tool_call".
+        thread: The item's thread; None for a thread or an attachment.
+        context: The request that asks.
+
+    Returns:
+        The SDK's prefix for the kind, and 26 digits of lower-case base 32.
+    """
+    bits = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    # The version, 7, and the variant, 0b10, of a UUID have their fixed places.
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    digits = (_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix_of(kind)}_{''.join(digits)}"
+
+
+def is_repeatable(thread_id: str, context: RequestContext) -> bool:
+    """Tell whether a retry of this request would make this thread id again: never here."""
+    return False

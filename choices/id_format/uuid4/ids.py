@@ -1,0 +1,31 @@
+"""Ids for what is new: random UUIDs, such as `msg_6f1d0c9e8a4b4f7d…`.
+
+122 random bits: no two meet in practice. They say nothing about when they were made,
+and new rows land all over the database's indexes, which costs cache on large tables.
+"""
+
+import uuid
+
+from chatkit.types import ThreadMetadata
+
+from .context import RequestContext
+from .keys import prefix_of
+
+
+def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
+    """Make an id.
+
+    Args:
+        kind: What it is for, such as "thread", "message" or "tool_call".
+        thread: The item's thread; None for a thread or an attachment.
+        context: The request that asks.
+
+    Returns:
+        The SDK's prefix for the kind, and 32 hex digits.
+    """
+    return f"{prefix_of(kind)}_{uuid.uuid4().hex}"
+
+
+def is_repeatable(thread_id: str, context: RequestContext) -> bool:
+    """Tell whether a retry of this request would make this thread id again: never here."""
+    return False
