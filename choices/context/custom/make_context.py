@@ -1,0 +1,34 @@
+"""Makes request contexts for the tests of the chat store."""
+
+from typing import Any, cast
+
+from chat_store_under_test import RequestContext
+
+
+class StandIn:
+    """Stands in for a context, or for something on one."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
+    """Make the context of a request by an owner; None and "" make one without an owner.
+
+    It is a stand-in with the attributes that the Store reads, since only you know how
+    yours is made.
+    """
+    path = "{{ store_context_owner }}"
+    first, *rest = path.split(".")
+    value = owner
+    for name in reversed(rest):
+        value = StandIn(**{name: value})
+    context = StandIn(**{first: value, "request_id": request_id})
+    return cast(RequestContext, context)
+
+
+def make_look_alikes() -> list[RequestContext]:
+    """Make contexts that belong to different owners and are easy to confuse."""
+    return [
+        make_context(owner) for owner in ("a", "A", "a ", " a", "a:b", "ａ", "1", "01")
+    ]

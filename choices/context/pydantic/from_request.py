@@ -1,0 +1,4 @@
+    return RequestContext(
+        user_id=request.headers.get("x-user-id", ""),
+        request_id=request.headers.get("idempotency-key"),
+    )

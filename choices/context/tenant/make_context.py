@@ -1,0 +1,21 @@
+"""Makes request contexts for the tests of the chat store."""
+
+from typing import Any
+
+from chat_store_under_test import RequestContext
+
+
+def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
+    """Make the context of a request by an owner; None and "" make one without an owner."""
+    return RequestContext(tenant_id=owner, user_id="user", request_id=request_id)
+
+
+def make_look_alikes() -> list[RequestContext]:
+    """Make contexts that belong to different owners and are easy to confuse."""
+{% if store_tenant_scope == "user" %}
+    pairs = [("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a:", "b:c"), ("c", "a:b")]
+    return [RequestContext(tenant_id=tenant, user_id=user) for tenant, user in pairs]
+{% else %}
+    tenants = ["a", "A", "a ", " a", "a:user", "1", "01"]
+    return [RequestContext(tenant_id=tenant, user_id="user") for tenant in tenants]
+{% endif %}
