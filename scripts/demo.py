@@ -1,0 +1,401 @@
+"""Renders the template with its defaults and holds a conversation with the result.
+
+    python scripts/demo.py        (`make demo` prepares an environment first)
+
+Nothing outside a fresh temporary directory is touched. What is rendered stays there, to be looked
+at; the server is stopped whatever happens.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import copier
+from copier.errors import CopierError
+
+TEMPLATE = Path(__file__).resolve().parent.parent
+WIDTH = min(shutil.get_terminal_size(fallback=(100, 24)).columns, 100)
+IN_COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+class DemoError(Exception):
+    """Something did not go as the demo says it does."""
+
+
+FAILURES = (
+    DemoError,
+    CopierError,
+    HTTPException,
+    OSError,
+    sqlite3.Error,
+    subprocess.CalledProcessError,
+)
+
+
+def main() -> int:
+    """Run the demo.
+
+    Returns:
+        The exit status: 0 if all went as it should, 1 otherwise.
+    """
+    project = Path(tempfile.mkdtemp(prefix="chat-store-demo-"))
+    try:
+        heading("Rendering the template with its defaults, and the example server")
+        render(project)
+        print(f"{count_files(project)} files are now in {project}")
+        with example_server(project) as port:
+            print(f"The example server answers at http://127.0.0.1:{port}/chatkit")
+            thread_id = hold_conversation(User("Alice", port))
+            let_a_stranger_look(User("Bob", port), thread_id)
+        show_rows(project / "chat.db")
+    except FAILURES as error:
+        print(f"\nThe demo failed: {error}\nIt left {project}", file=sys.stderr)
+        return 1
+    show_next_steps(project)
+    return 0
+
+
+# --- rendering and serving -----------------------------------------------------------------------
+
+
+def render(project: Path) -> None:
+    """Render the template as it stands in the working tree, committed or not."""
+    with tempfile.TemporaryDirectory(prefix="chat-store-template-") as name:
+        source = Path(name)
+        shutil.copy(TEMPLATE / "copier.yml", source)
+        for part in ("choices", "includes", "template"):
+            without = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(TEMPLATE / part, source / part, ignore=without)
+        # Copier renders the newest tag of a git repository.
+        git(source, "init", "--quiet")
+        git(source, "add", "--all")
+        git(source, "commit", "--quiet", "--no-verify", "--message", "Demo")
+        git(source, "tag", "v0.0.0")
+        copier.run_copy(
+            str(source),
+            project,
+            data={"store_example_server": True},
+            defaults=True,
+            unsafe=False,
+            quiet=True,
+        )
+
+
+def git(directory: Path, *arguments: str) -> None:
+    """Run git with an identity of its own, whatever the machine's configuration."""
+    settings = {
+        "user.name": "demo",
+        "user.email": "demo@localhost",
+        "commit.gpgsign": "false",
+        "tag.gpgsign": "false",
+    }
+    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+    command = ["git", *options, *arguments]
+    try:
+        subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise DemoError("git is needed, and was not found.") from None
+
+
+def count_files(project: Path) -> int:
+    """Count what was rendered."""
+    return sum(path.is_file() for path in project.rglob("*"))
+
+
+@contextmanager
+def example_server(project: Path) -> Generator[int, None, None]:
+    """Run the rendered example server in a process of its own; give its port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    log = project / "example_server.log"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(project / "src"),
+        "CHAT_STORE_URL": "sqlite:///chat.db",
+    }
+    command = [sys.executable, "-m", "chat_store.example_server", "--port", str(port)]
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=project, env=environment, stdout=output, stderr=output
+        )
+    try:
+        wait_until_it_answers(server, port, log)
+        yield port
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_until_it_answers(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Wait for the server's port to open."""
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    end = "\n".join(log.read_text().splitlines()[-15:])
+    raise DemoError(f"the example server did not start. The end of {log}:\n{end}")
+
+
+# --- the conversation ----------------------------------------------------------------------------
+
+
+class User:
+    """Somebody with a ChatKit client."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name = name
+        self._port = port
+
+    @contextmanager
+    def request(self, request_type: str, **params: Any) -> Iterator[HTTPResponse]:
+        """Send a request; leaving the block cuts the connection, as pressing Stop does."""
+        headers = {"x-user-id": self.name.lower(), "idempotency-key": os.urandom(8).hex()}
+        body = json.dumps({"type": request_type, "params": params})
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
+            connection.request("POST", "/chatkit", body, headers)
+            with connection.getresponse() as response:
+                yield response
+
+    def ask(self, request_type: str, *, expected: int = 200, **params: Any) -> Any:
+        """Send a request; give the answer, which must have the expected status."""
+        with self.request(request_type, **params) as response:
+            check_status(response, request_type, expected)
+            return json.loads(response.read())
+
+    def stream(
+        self, request_type: str, *, stop_after: int | None = None, **params: Any
+    ) -> list[dict[str, Any]]:
+        """Send a request and show the answer as it comes; stop it after some words."""
+        events: list[dict[str, Any]] = []
+        words = 0
+        with self.request(request_type, **params) as response:
+            check_status(response, request_type, 200)
+            for line in response:
+                if not line.startswith(b"data: "):
+                    continue
+                event = json.loads(line.removeprefix(b"data: "))
+                check(event["type"] != "error", f"{request_type} ended in an error")
+                events.append(event)
+                words += event["type"] == "thread.item.updated"
+                if words == stop_after:
+                    break
+        check(stop_after in (None, words), "the answer ended before it was stopped")
+        return events
+
+
+def hold_conversation(alice: User) -> str:
+    """Talk to the server, showing what is said; give the thread's id."""
+    heading("A conversation over HTTP")
+
+    question = "Hello! What are you?"
+    said("Alice", question)
+    events = alice.stream("threads.create", input=message(question))
+    thread_id: str = events[0]["thread"]["id"]
+    in_thread: dict[str, Any] = {"thread_id": thread_id}
+    answered(events)
+
+    said("Alice", "Show me a widget.")
+    card = answered(alice.stream(**a_turn(thread_id, "Show me a widget.")))
+    said("Alice", "[presses “I like it”]")
+    like = card["widget"]["children"][-1]["onClickAction"]
+    params = {**in_thread, "item_id": card["id"], "action": like}
+    answer = alice.ask("threads.sync_custom_action", **params)
+    said("Server", describe(answer["updated_item"]))
+
+    said("Alice", "Please use a tool.")
+    answered(alice.stream(**a_turn(thread_id, "Please use a tool.")))
+    said("Browser", "[runs it, and sends back “14:05”]")
+    answered(alice.stream("threads.add_client_tool_output", **in_thread, result="14:05"))
+
+    question = "Can you be stopped?"
+    said("Alice", question)
+    asked = stopped(alice, thread_id, a_turn(thread_id, question), words=9)
+    said("Alice", "[presses Retry]")
+    retry = {"request_type": "threads.retry_after_item", "item_id": asked["id"]}
+    answered(alice.stream(**retry, **in_thread))
+
+    question = "And once more?"
+    said("Alice", question)
+    stopped(alice, thread_id, a_turn(thread_id, question), words=14)
+    return thread_id
+
+
+def stopped(alice: User, thread_id: str, turn: dict[str, Any], words: int) -> dict[str, Any]:
+    """Stop an answer after some words, and show that the Store keeps them.
+
+    Returns:
+        The question, as an item of the thread.
+    """
+    events = alice.stream(**turn, stop_after=words)
+    deltas = [event["update"]["delta"] for event in events if "update" in event]
+    said("Server", "".join(deltas) + " …")
+    said("Alice", "[presses Stop]")
+    for _ in range(100):
+        # The newest item is soon a hidden one, which the server leaves out.
+        newest = alice.ask("items.list", thread_id=thread_id, limit=2)["data"][0]
+        if newest["type"] == "assistant_message":
+            note(f"(kept in the Store: {describe(newest)})")
+            return next(event["item"] for event in events if event["type"] == "thread.item.done")
+        time.sleep(0.05)
+    raise DemoError("the Store did not keep the answer that was stopped.")
+
+
+def let_a_stranger_look(bob: User, thread_id: str) -> None:
+    """Show that another user sees nothing."""
+    heading("Another user looks")
+    said("Bob", "[lists his threads]")
+    threads = bob.ask("threads.list")["data"]
+    check(threads == [], "another user sees threads that are not his")
+    said("Server", "none")
+    said("Bob", "[asks for Alice's thread by its id]")
+    answer = bob.ask("threads.get_by_id", thread_id=thread_id, expected=404)
+    said("Server", f"404: {answer['error']}")
+
+
+def a_turn(thread_id: str, text: str) -> dict[str, Any]:
+    """Make the request that adds a user's message to a thread."""
+    return {
+        "request_type": "threads.add_user_message",
+        "thread_id": thread_id,
+        "input": message(text),
+    }
+
+
+def message(text: str) -> dict[str, Any]:
+    """Make the input of a request with a user's message."""
+    content = [{"type": "input_text", "text": text}]
+    return {"content": content, "attachments": [], "inference_options": {}}
+
+
+def answered(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Show, and give, the item that a stream brought last."""
+    done = [event["item"] for event in events if event["type"] == "thread.item.done"]
+    check(bool(done) and done[-1]["type"] != "user_message", "there was no answer")
+    item: dict[str, Any] = done[-1]
+    said("Server", describe(item))
+    return item
+
+
+def describe(item: dict[str, Any]) -> str:
+    """Put an item into words."""
+    match item["type"]:
+        case "widget":
+            text, *buttons = item["widget"]["children"]
+            labels = "  ".join(f"({button['label']})" for button in buttons)
+            return f"[card] {text['value']}  {labels}"
+        case "client_tool_call":
+            output = f", answered “{item['output']}”" if item.get("output") else ""
+            return f"[calls the tool {item['name']}{output}]"
+        case "sdk_hidden_context":
+            return f"[hidden] {item['content']}"
+        case _:
+            return "".join(part["text"] for part in item["content"])
+
+
+def check_status(response: HTTPResponse, request_type: str, expected: int) -> None:
+    """Stop the demo where an answer has another status than it should."""
+    check(
+        response.status == expected,
+        f"{request_type} was answered {response.status}, not {expected}",
+    )
+
+
+def check(is_so: bool, complaint: str) -> None:
+    """Stop the demo with a complaint where something is not so."""
+    if not is_so:
+        raise DemoError(f"{complaint}.")
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+
+def heading(text: str) -> None:
+    """Begin a part of the demo."""
+    print(f"\n{in_style('1', text)}\n{in_style('2', '-' * len(text))}")
+
+
+def said(who: str, what: str) -> None:
+    """Show a line of the conversation."""
+    label = f"{who:>9}  "
+    text = textwrap.fill(what, WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
+    colour = "36" if who == "Server" else "33"
+    print(in_style(colour, text[: len(label)]) + text[len(label) :], flush=True)
+
+
+def note(text: str) -> None:
+    """Show a remark about what just happened."""
+    indent = " " * 11
+    filled = textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    print(in_style("2", filled), flush=True)
+
+
+def in_style(code: str, text: str) -> str:
+    """Give text in a terminal's style; unchanged where the output is not a terminal."""
+    return f"\033[{code}m{text}\033[0m" if IN_COLOUR else text
+
+
+def show_rows(database: Path) -> None:
+    """Show the rows that now stand in the database, around the Store."""
+    rows = [("table", "owner", "id", "type", "text")]
+    with closing(sqlite3.connect(database)) as connection:
+        select = "SELECT owner_id, id, data FROM {} ORDER BY created_at, position"
+        for owner, row_id, data in connection.execute(select.format("chatkit_threads")):
+            title = json.loads(data)["title"]
+            rows.append(("chatkit_threads", owner, row_id, "", f"title: {title}"))
+        for owner, row_id, data in connection.execute(select.format("chatkit_items")):
+            item = json.loads(data)
+            row = ("chatkit_items", owner, row_id, item["type"], describe(item))
+            rows.append(row)
+    kinds = [kind for _, _, _, kind, _ in rows]
+    check("sdk_hidden_context" in kinds, "the Store lost what the SDK notes at a Stop")
+
+    heading(f"The rows in {database.name}")
+    table = [
+        (name, owner, re.sub(r"^(\w+_).*(.{6})$", r"\1…\2", row_id), kind, text)
+        for name, owner, row_id, kind, text in rows
+    ]
+    table[0] = rows[0]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    for number, row in enumerate(table):
+        *cells, text = row
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths))
+        room = max(WIDTH - len(line) - 2, 20)
+        line += "  " + (text if len(text) <= room else f"{text[: room - 1]}…")
+        print(in_style("2", line) if number == 0 else line)
+
+
+def show_next_steps(project: Path) -> None:
+    """Say where everything is, and what to do with it."""
+    heading("Next")
+    print(f"What was rendered stays in {project}, with the tests that prove it:")
+    print(f"  cd {project}")
+    print(f"  {sys.executable} -m pip install -r tests/chat_store/requirements.txt")
+    print(f"  {sys.executable} -m pytest")
+    print("Talk to the server yourself; it goes on with the same conversation:")
+    print(f"  PYTHONPATH=src {sys.executable} -m chat_store.example_server")
+    print("Render into a project of your own:")
+    print(f"  copier copy {TEMPLATE} path/to/your/project")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Chooses which answers to try together."""
+
+import itertools
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rendering import OTHER_PATHS, Answers, questions, ways_to_answer
+
+T = TypeVar("T")
+
+
+def factors() -> list[list[dict[str, object]]]:
+    """Give, for each question of the template, the ways to answer it."""
+    chosen: list[list[dict[str, object]]] = [
+        [dict(way) for way in ways_to_answer(name)]
+        for name, details in questions().items()
+        if "choices" in details and "when" not in details
+    ]
+    servers: list[dict[str, object]] = [
+        {"store_example_server": answer} for answer in (False, True)
+    ]
+    return [*chosen, servers, [{}, dict(OTHER_PATHS)]]
+
+
+def all_pairs(factors: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
+    """Choose rows with one value of each factor, so that any two values share a row."""
+    rows = list(itertools.product(*(range(len(factor)) for factor in factors)))
+    pairs = {row: set(itertools.combinations(enumerate(row), 2)) for row in rows}
+    missing = set().union(*pairs.values())
+    chosen: list[tuple[int, ...]] = []
+    while missing:
+        chosen.append(max(rows, key=lambda row: len(pairs[row] & missing)))
+        missing -= pairs[chosen[-1]]
+    return [
+        tuple(factor[index] for factor, index in zip(factors, row, strict=True)) for row in chosen
+    ]
+
+
+def each_once(factors: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
+    """Choose rows with one value of each factor, so that each value is in a row."""
+    count = max(len(factor) for factor in factors)
+    return [tuple(factor[row % len(factor)] for factor in factors) for row in range(count)]
+
+
+def merged(row: Sequence[Answers]) -> dict[str, object]:
+    """Put the answers of a row together."""
+    return {name: answer for part in row for name, answer in part.items()}

@@ -1,0 +1,258 @@
+"""Renders the template for its tests: in this process, from a copy of the working tree.
+
+The copy is a git repository with a tag, since Copier takes the version of a template from there;
+Copier itself would record a commit of a dirty tree that vanishes again.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSWERS_FILE = ".copier-answers.chat-store.yml"
+FIRST, SECOND = "v1.0.0", "v1.1.0"
+
+Answers = Mapping[str, Any]
+
+# What the user's own modules look like, where answers name them.
+MY_APP = {
+    "my_app/__init__.py": "",
+    "my_app/ids.py": '''"""Makes ids."""
+
+from uuid import uuid4
+
+
+def new_id(kind: str, thread: object, context: object) -> str:
+    """Make an id that tells its kind."""
+    return f"{kind}_{uuid4().hex}"
+''',
+    "my_app/identifiers_that_are_made_elsewhere.py": '''"""Makes ids, under long names."""
+
+from .ids import new_id
+
+
+def make_an_id_for_anything_that_needs_one(
+    kind: str, thread: object, context: object
+) -> str:
+    """Make an id that tells its kind."""
+    return new_id(kind, thread, context)
+''',
+    "my_app/auth.py": '''"""Tells who asks."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class User:
+    """A user."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who has signed in."""
+
+    user: User
+
+
+@dataclass(frozen=True)
+class RequestInfo:
+    """A request."""
+
+    principal: Principal
+    request_id: str | None = None
+''',
+}
+
+# Questions that follow from a choice, and the answers to try for each.
+FOLLOW_UPS: dict[tuple[str, str], list[dict[str, str]]] = {
+    ("store_id_format", "custom"): [
+        {"store_id_callable": "my_app.ids:new_id"},
+        {
+            # Too long for a line, once it is an import.
+            "store_id_callable": "my_app.identifiers_that_are_made_elsewhere"
+            ":make_an_id_for_anything_that_needs_one",
+            "store_id_pattern": "[a-z_]+_[0-9a-f]{32}",
+        },
+    ],
+    ("store_context", "tenant"): [
+        {"store_tenant_scope": "user"},
+        {"store_tenant_scope": "tenant"},
+    ],
+    ("store_context", "custom"): [
+        {
+            "store_context_class": "my_app.auth:RequestInfo",
+            "store_context_owner": "principal.user.id",
+        }
+    ],
+}
+OTHER_PATHS = {"store_path": "my_app/store/chat", "store_tests_path": "checks/chat"}
+
+
+@dataclass(frozen=True)
+class Render:
+    """A project that a render went into, and the answers."""
+
+    path: Path
+    answers: Answers
+
+    @property
+    def package(self) -> str:
+        """Where the package is, in the project."""
+        return str(self.answers.get("store_path", "src/chat_store"))
+
+    @property
+    def tests(self) -> str:
+        """Where the test suite is, in the project."""
+        return str(self.answers.get("store_tests_path", "tests/chat_store"))
+
+    @property
+    def root(self) -> str:
+        """Where in the project its packages are imported from."""
+        return "src" if self.package.startswith("src/") else "."
+
+    def files(self) -> Iterator[Path]:
+        """Give the rendered files."""
+        yield self.path / ANSWERS_FILE
+        for directory in (self.package, self.tests):
+            yield from sorted(filter(Path.is_file, (self.path / directory).rglob("*")))
+
+    def names(self) -> set[str]:
+        """Name the rendered files, independently of where the directories are."""
+        names = {path.relative_to(self.path).as_posix() for path in self.files()}
+        return {
+            name.replace(f"{self.package}/", "PACKAGE/").replace(f"{self.tests}/", "TESTS/")
+            for name in names
+        }
+
+
+def settings_and_questions() -> dict[str, Any]:
+    """Read copier.yml."""
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    return parsed
+
+
+def questions() -> dict[str, dict[str, Any]]:
+    """Give the questions that a user can be asked."""
+    return {
+        name: details
+        for name, details in settings_and_questions().items()
+        if not name.startswith("_") and details.get("when") is not False
+    }
+
+
+def ways_to_answer(question: str) -> list[dict[str, str]]:
+    """Give each choice of a question, together with what follows from it."""
+    return [
+        {question: choice, **more}
+        for choice in questions()[question]["choices"].values()
+        for more in FOLLOW_UPS.get((question, choice), [{}])
+    ]
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Run git, and give what it prints."""
+    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
+    command = ["git", "-C", str(directory), *author, "-c", "commit.gpgSign=false", *arguments]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, encoding="utf-8"
+    ).stdout
+
+
+def copy_tree(to: Path) -> Path:
+    """Copy the working tree, without what git ignores."""
+    names = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, to / name)
+    return to
+
+
+def commit(repository: Path, tag: str | None = None) -> None:
+    """Commit everything, and tag it."""
+    if not (repository / ".git").exists():
+        git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", tag or "work")
+    if tag:
+        git(repository, "tag", tag)
+
+
+def render(template: Path, project: Path, answers: Answers | None = None, **options: Any) -> Path:
+    """Render as `copier copy --defaults` does, with these answers, trusting nothing."""
+    copier.run_copy(
+        str(template),
+        project,
+        dict(answers or {}),
+        defaults=True,
+        quiet=True,
+        unsafe=False,
+        settings=copier.Settings(),
+        **options,
+    )
+    return project
+
+
+def write(project: Path, files: Mapping[str, str]) -> None:
+    """Write text files, as they stand."""
+    for name, text in files.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_bytes(text.encode())
+
+
+def render_beside_my_app(template: Path, project: Path, answers: Answers) -> Render:
+    """Render into a project in which the modules that `custom` answers name exist."""
+    one = Render(project, answers)
+    write(project / one.root, MY_APP)
+    render(template, project, answers)
+    return one
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    """Read all files below a directory, by their path with slashes; git's own left out."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(directory).parts
+    }
+
+
+def run(
+    *command: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    without: str | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, and keep what it prints.
+
+    Args:
+        command: The program and its arguments.
+        cwd: The directory to run it in.
+        env: More environment variables.
+        without: How the names begin of environment variables that it is not to see.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if without is None or not name.startswith(without)
+    }
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**inherited, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
+    )

@@ -1,0 +1,294 @@
+"""What is rendered, for every pair of answers: that it is sound before anything of it is run."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+from combinations import all_pairs, each_once, factors, merged
+from pytest_copie.plugin import Copie
+from rendering import (
+    ANSWERS_FILE,
+    MY_APP,
+    OTHER_PATHS,
+    ROOT,
+    Render,
+    files_of,
+    questions,
+    render,
+    render_beside_my_app,
+    run,
+    settings_and_questions,
+    write,
+)
+
+OLDEST_PYTHON = "3.10"
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory: pytest.TempPathFactory, template_files: Path) -> list[Render]:
+    """Render every pair of answers, each into a project of its own in one directory."""
+    directory = tmp_path_factory.mktemp("renders")
+    made: list[Render] = []
+    for number, row in enumerate(all_pairs(factors())):
+        answers = merged(row)
+        one = render_beside_my_app(template_files, directory / f"r{number:02}", answers)
+        # Makes ruff see a project of its own in it, under the default settings.
+        write(one.path, {"ruff.toml": ""})
+        made.append(one)
+    return made
+
+
+@pytest.fixture(scope="module")
+def suites(renders: list[Render]) -> list[Render]:
+    """Choose the renders whose test suites differ: by the format of ids, or by the rest."""
+    chosen: dict[str, Render] = {}
+    for one in renders:
+        ids = {name: answer for name, answer in one.answers.items() if "_id_" in name}
+        rest = {name: answer for name, answer in one.answers.items() if "_id_" not in name}
+        for part in (ids, rest):
+            chosen.setdefault(json.dumps(part, sort_keys=True), one)
+    return list({one.path: one for one in chosen.values()}.values())
+
+
+def test_the_pairs_are_all_there() -> None:
+    questions_asked = [name for name, details in questions().items() if "choices" in details]
+    rows = [merged(row) for row in all_pairs(factors())]
+    for name in questions_asked:
+        for other in questions_asked:
+            for choice in questions()[name]["choices"].values():
+                for other_choice in questions()[other]["choices"].values():
+                    together = [
+                        row
+                        for row in rows
+                        if row.get(name) == choice and row.get(other) == other_choice
+                    ]
+                    possible = name != other or choice == other_choice
+                    conditional = {"store_tenant_scope"} & {name, other}
+                    assert together or not possible or conditional, (
+                        choice,
+                        other_choice,
+                    )
+    for choice in questions()["store_tenant_scope"]["choices"].values():
+        assert any(row.get("store_tenant_scope") == choice for row in rows)
+
+
+def test_every_module_compiles(renders: list[Render]) -> None:
+    for path in python_files(renders):
+        compile(path.read_bytes(), path, "exec")
+        ast.parse(path.read_bytes(), feature_version=(3, 10))
+
+
+def test_ruff_finds_nothing(renders: list[Render], tool: Callable[[str], str]) -> None:
+    command = (tool("ruff"), "check", "--no-cache", "--output-format=concise", ".")
+    expect_success(run(*command, cwd=renders[0].path.parent))
+
+
+def test_ruff_would_format_nothing(renders: list[Render], tool: Callable[[str], str]) -> None:
+    command = (tool("ruff"), "format", "--check", "--no-cache", ".")
+    expect_success(run(*command, cwd=renders[0].path.parent))
+
+
+def test_mypy_finds_nothing_in_the_packages(
+    renders: list[Render], tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    write(tmp_path, MY_APP)
+    directory = renders[0].path.parent
+    packages = [f"{each.path.name}/{each.package}" for each in renders]
+    expect_success(mypy(tool("mypy"), directory, [tmp_path], packages, tmp_path / "cache"))
+
+
+def test_mypy_finds_nothing_in_the_suites(
+    suites: list[Render], tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Each in a run of its own, since their modules share their names."""
+    for one in suites:
+        roots = [one.path / one.root, one.path / one.tests]
+        expect_success(mypy(tool("mypy"), one.path, roots, [one.tests], tmp_path / "cache"))
+
+
+def test_pyright_finds_nothing(
+    renders: list[Render], suites: list[Render], tool: Callable[[str], str]
+) -> None:
+    directory = renders[0].path.parent
+    settings = {
+        "typeCheckingMode": "strict",
+        "pythonVersion": OLDEST_PYTHON,
+        "include": [f"{one.path.name}/{one.package}" for one in renders]
+        + [f"{one.path.name}/{one.tests}" for one in suites],
+        "executionEnvironments": [
+            {
+                "root": one.path.name,
+                "extraPaths": [f"{one.path.name}/{path}" for path in (one.root, one.tests)],
+            }
+            for one in renders
+        ],
+    }
+    write(directory, {"pyrightconfig.json": json.dumps(settings)})
+    command = (tool("pyright"), "--pythonpath", tool("python"))
+    # Or it asks the registry for a newer version of itself.
+    quietly = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    expect_success(run(*command, cwd=directory, env=quietly))
+
+
+def test_nothing_of_jinja_is_left(renders: list[Render]) -> None:
+    for path in rendered_files(renders):
+        # Two braces without a space also stand in f-strings.
+        assert not re.search(r"\{\{[- ]|\{%|\{#|[- ]\}\}|%\}", path.read_text("utf-8")), path
+    assert settings_and_questions()["_envops"]["undefined"] == "jinja2.StrictUndefined"
+
+
+def test_text_is_utf8_with_unix_line_ends(renders: list[Render]) -> None:
+    for path in rendered_files(renders):
+        text = path.read_bytes().decode()
+        assert "\r" not in text, path
+        assert not text or text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert not text.startswith("\n"), path
+
+
+def test_no_path_of_this_machine_is_rendered(renders: list[Render]) -> None:
+    here = {str(ROOT), str(Path.home()), str(renders[0].path.parent)} - {"/"}
+    for path in rendered_files(renders):
+        if path.name != ANSWERS_FILE:
+            text = path.read_text("utf-8")
+            assert not [one for one in here if one in text], path
+
+
+def test_names_are_safe_on_windows(renders: list[Render]) -> None:
+    reserved = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+    for one in renders:
+        names = one.names()
+        assert len({name.lower() for name in names}) == len(names)
+        for part in {part for name in names for part in name.split("/")}:
+            assert re.fullmatch(r"[A-Za-z0-9._-]+", part), part
+            assert not part.endswith("."), part
+            assert not reserved.match(part), part
+
+
+def test_only_our_directories_and_the_answers_file_are_written(
+    renders: list[Render],
+) -> None:
+    for one in renders:
+        top = one.root
+        theirs = {f"{top}/{name}".removeprefix("./") for name in MY_APP} | {"ruff.toml"}
+        ours = {path.relative_to(one.path).as_posix() for path in one.files()}
+        assert set(files_of(one.path)) == ours | theirs
+
+
+def test_names_depend_on_no_answer_but_the_example_server(
+    renders: list[Render],
+) -> None:
+    """A path that vanishes when an answer changes would take the user's edits with it."""
+    with_server = {frozenset(o.names()) for o in renders if o.answers["store_example_server"]}
+    without = {frozenset(o.names()) for o in renders if not o.answers["store_example_server"]}
+    assert len(with_server) == len(without) == 1
+    more = with_server.pop() - without.pop()
+    assert more
+    assert all("example_server" in name for name in more)
+
+
+def test_rendering_again_gives_the_same_bytes(renders: list[Render], template_files: Path) -> None:
+    for one in renders[:3]:
+        before = files_of(one.path)
+        render(template_files, one.path, one.answers, overwrite=True)
+        assert files_of(one.path) == before
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_the_answers_file_renders_the_same_again(
+    number: int, template: Path, tmp_path: Path
+) -> None:
+    answers = merged(each_once(factors())[-1 - number])
+    project = render(template, tmp_path / "one", answers)
+    before = files_of(project)
+
+    def same_bytes() -> bool:
+        return files_of(project) == before
+
+    copier.run_recopy(
+        project,
+        answers_file=ANSWERS_FILE,
+        settings=copier.Settings(),
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        unsafe=False,
+    )
+    assert same_bytes()
+    remembered = yaml.safe_load(before[ANSWERS_FILE])
+    data = {name: value for name, value in remembered.items() if name[0] != "_"}
+    assert files_of(render(template, tmp_path / "two", data)) == before
+
+
+def test_pytest_copie_renders_the_defaults(copie: Copie, template: Path, tmp_path: Path) -> None:
+    result = copie.copy(template_dir=template)
+    assert result.exception is None
+    assert result.exit_code == 0
+    assert result.project_dir is not None
+    assert files_of(result.project_dir) == files_of(render(template, tmp_path / "ours"))
+
+
+@pytest.mark.parametrize("answers", [{}, {**OTHER_PATHS, "store_example_server": True}])
+def test_after_a_copy_the_next_steps_are_told(
+    answers: dict[str, Any],
+    template: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    copier.run_copy(str(template), tmp_path, answers, defaults=True, settings=copier.Settings())
+    told = capfd.readouterr().err
+    one = Render(tmp_path, answers)
+    module = one.package.removeprefix("src/").replace("/", ".")
+    for words in (
+        f"pip install -r {one.package}/requirements.txt",
+        f"python -m {module} migrate",
+        f"from {module} import",
+        f"pytest {one.tests}",
+        f"copier update -a {ANSWERS_FILE}",
+    ):
+        assert words in told
+    for path in re.findall(r"(?<= )\S+(?:requirements\.txt|README\.md)", told):
+        assert (tmp_path / path).exists(), path
+    assert not re.search(r"\{\{|\{%|\{#", told)
+    assert ("example_server" in told) == answers.get("store_example_server", False)
+
+
+def python_files(renders: list[Render]) -> Iterator[Path]:
+    """Give all rendered modules."""
+    return (path for path in rendered_files(renders) if path.suffix == ".py")
+
+
+def rendered_files(renders: list[Render]) -> Iterator[Path]:
+    """Give all rendered files."""
+    return (path for one in renders for path in one.files())
+
+
+def mypy(
+    program: str, cwd: Path, roots: list[Path], targets: list[str], cache: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Run mypy as strict as it gets, on directories whose modules are found from the roots."""
+    return run(
+        program,
+        "--strict",
+        "--explicit-package-bases",
+        f"--python-version={OLDEST_PYTHON}",
+        f"--cache-dir={cache}",
+        *targets,
+        cwd=cwd,
+        env={"MYPYPATH": os.pathsep.join(map(str, roots))},
+    )
+
+
+def expect_success(done: "subprocess.CompletedProcess[str]") -> None:
+    """Fail with what a tool has printed, each thing once and not for every render."""
+    if done.returncode:
+        lines = re.sub(r"(\S*/)?r\d\d/", "RENDER/", done.stdout).splitlines()
+        pytest.fail("\n".join(dict.fromkeys(lines))[-8000:], pytrace=False)
