@@ -20,6 +20,11 @@ from .errors import UnreadableError
 
 T = TypeVar("T")
 
+# U+0000 is stored as the escape of U+2400, its picture, and read back as itself: no
+# database's own JSON functions give it as text (R27). A real U+2400 stands unescaped.
+_NUL, _PICTURE = r"\u0000", r"\u2400"
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
+
 # Read once, here: it opens a file (R32).
 _SDK = f"openai-chatkit {version('openai-chatkit')}"
 
@@ -55,7 +60,7 @@ def dump(adapter: TypeAdapter[T], value: T, name: str) -> str:
         raise ValueError(f"{name} cannot be stored: NaN and infinity are not JSON")
     if re.search(rb"[0-9]{4301}", payload) and not _is_readable(adapter, payload):
         raise ValueError(f"{name} cannot be stored: an integer is too long")
-    return payload.decode()
+    return _replace_escape(payload.decode(), _NUL, _PICTURE)
 
 
 def load(adapter: TypeAdapter[T], payload: str, name: str) -> T:
@@ -72,6 +77,7 @@ def load(adapter: TypeAdapter[T], payload: str, name: str) -> T:
     Raises:
         UnreadableError: The text is damaged, or of a type that this SDK does not know.
     """
+    payload = _replace_escape(payload, _PICTURE, _NUL)
     try:
         return adapter.validate_json(payload)
     except ValidationError as error:
@@ -118,6 +124,13 @@ def _dump_readable(adapter: TypeAdapter[T], value: T) -> bytes:
         payload = adapter.dump_json(value, warnings="none")
     adapter.validate_json(payload)
     return payload
+
+
+def _replace_escape(payload: str, escape: str, other: str) -> str:
+    if escape not in payload:
+        return payload
+    # Escape by escape, since an escaped backslash may stand before a plain "u0000".
+    return _ESCAPE.sub(lambda found: other if found[0] == escape else found[0], payload)
 
 
 def _is_readable(adapter: TypeAdapter[T], payload: bytes) -> bool:

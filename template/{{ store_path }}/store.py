@@ -66,12 +66,7 @@ class ChatStore(Store[RequestContext]):
         write_timeout: float = 30.0,
         **options: typing_extensions.Unpack[DatabaseOptions],
     ) -> None:
-        url = url or os.environ.get("CHAT_STORE_URL")
-        if not url:
-            raise ValueError(
-                "No database: pass a URL to ChatStore(url), or set CHAT_STORE_URL, "
-                f"for example {Database.EXAMPLE_URL}"
-            )
+        url = url or os.environ.get("CHAT_STORE_URL", "")
         self._database = Database(url, **options)
         self._auto_migrate = auto_migrate
         self._max_page_size = max_page_size

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, cast
 
 import typing_extensions
-from chat_store_under_test import ChatStore
+from chat_store_under_test import ChatStore, DatabaseOptions
 
 
 class Probe:
@@ -23,6 +23,9 @@ class Probe:
 
     # Modules whose functions must not run on the thread of the event loop.
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
+
+    # Waits that are short enough for a test, whatever it is that the Store waits for.
+    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.2)
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "chat.db"
@@ -102,12 +105,12 @@ class Probe:
 
         There is no server to kill: the nearest thing is a handle that became invalid.
         """
-        for worker in store._database._workers:  # pyright: ignore[reportPrivateUsage]
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
             worker.connection.close()
 
     def break_at_commit(self, store: ChatStore) -> None:
         """Make each of the Store's connections die when it is about to commit, once."""
-        for worker in store._database._workers:  # pyright: ignore[reportPrivateUsage]
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
             dying = _DiesAtCommit(worker.connection)
             worker.connection = cast(sqlite3.Connection, dying)
 
@@ -129,7 +132,7 @@ class Probe:
         def wait(statement: str) -> None:
             go_on.wait()
 
-        for worker in store._database._workers:  # pyright: ignore[reportPrivateUsage]
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
             worker.connection.set_trace_callback(wait)
         try:
             yield
@@ -138,12 +141,12 @@ class Probe:
 
     def count_connections(self, store: ChatStore) -> int:
         """Count the connections that the Store holds."""
-        return len(store._database._workers)  # pyright: ignore[reportPrivateUsage]
+        return len(store._database._connections.workers)  # pyright: ignore[reportPrivateUsage]
 
     def flaws_in_durability(self, store: ChatStore) -> list[str]:
         """Give the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
-        for worker in store._database._workers:  # pyright: ignore[reportPrivateUsage]
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
             for setting, safe in (("synchronous", 2), ("journal_mode", "wal")):
                 row = worker.connection.execute(f"PRAGMA {setting}").fetchone()
                 if row[0] != safe:
@@ -157,6 +160,9 @@ class Probe:
             f"nosuchdb://user:{password}@localhost/chat",
         ]
 
+    def set_time_zone(self, name: str) -> None:
+        """Make a time zone the one of later sessions; SQLite's have none."""
+
     @contextmanager
     def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
         """Collect the statements that the Store sends, without BEGIN and COMMIT."""
@@ -166,7 +172,7 @@ class Probe:
             if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
                 statements.append(statement)
 
-        workers = store._database._workers  # pyright: ignore[reportPrivateUsage]
+        workers = store._database._connections.workers  # pyright: ignore[reportPrivateUsage]
         for worker in workers:
             worker.connection.set_trace_callback(note)
         try:
