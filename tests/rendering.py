@@ -74,6 +74,10 @@ class RequestInfo:
 
 # Questions that follow from a choice, and the answers to try for each.
 FOLLOW_UPS: dict[tuple[str, str], list[dict[str, str]]] = {
+    ("store_database", "postgresql"): [
+        {"store_driver": "psycopg"},
+        {"store_driver": "asyncpg"},
+    ],
     ("store_id_format", "custom"): [
         {"store_id_callable": "my_app.ids:new_id"},
         {

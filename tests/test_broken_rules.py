@@ -181,8 +181,8 @@ SLIPS = [
     Slip(
         "R27",
         "codec.py",
-        "    return payload.decode()",
-        '    return payload.decode().replace("\\\\u0000", "")',
+        "    return _replace_escape(payload.decode(), _NUL, _PICTURE)",
+        '    return _replace_escape(payload.decode(), _NUL, "")',
     ),
     Slip(
         "R28",
@@ -206,21 +206,21 @@ SLIPS = [
     Slip(
         "R32",
         "database.py",
-        "        return await self._wait(self._submit(self._reads, run))\n\n    def write(",
-        "        return run(self.connect())\n\n    def write(",
+        "        return await self._wait(self._connections.submit_read(run))\n\n    def write(",
+        "        return run(self._connections.connect())\n\n    def write(",
     ),
     Slip("R33", "database.py", "timeout=self._timeout)", "timeout=None)"),
-    Slip("R34", "database.py", "if retry and _is_broken(error):", "if False:"),
+    Slip("R34", "connections.py", "if retry and _is_broken(error):", "if False:"),
     Slip(
         "R35",
-        "database.py",
+        "connections.py",
         '            self.connection.execute("COMMIT")\n',
         "            if all(type(r) is int for r in results):\n"
         "                _deliver([(j.future, r, None) for j, r in zip(batch, results)])\n"
         "                time.sleep(0.05)\n"
         '            self.connection.execute("COMMIT")\n',
     ),
-    Slip("R36", "database.py", "timeout=self._timeout,\n", "timeout=0,\n"),
+    Slip("R36", "connections.py", "timeout=self._timeout,\n", "timeout=0,\n"),
     Slip(
         "R37",
         "database.py",

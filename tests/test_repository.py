@@ -80,16 +80,23 @@ def test_every_choice_has_a_room_with_the_same_files_as_its_siblings(room: str) 
     folders = [path for path in (ROOT / "choices" / room).iterdir() if path.is_dir()]
     choices = questions()[f"store_{room}"]["choices"].values()
     assert {folder.name for folder in folders} == set(choices)
-    contents = {
-        folder.name: sorted(
+    drivers = set(questions()["store_driver"]["choices"].values())
+    contents: dict[str, list[str]] = {}
+    for folder in folders:
+        names = {
             path.relative_to(folder).as_posix()
             for path in our_files()
             if path.is_relative_to(folder)
-        )
-        for folder in folders
-    }
-    first = contents[folders[0].name]
-    assert all(names == first for names in contents.values()), contents
+        }
+        # A driver brings the rest of the files, where there is a choice of drivers.
+        common = {name for name in names if name.partition("/")[0] not in drivers}
+        for driver in drivers & {name.partition("/")[0] for name in names} or {""}:
+            own = {name.removeprefix(f"{driver}/") for name in names - common}
+            contents[f"{folder.name} {driver}"] = sorted(
+                common | {name for name in own if "/" not in name}
+            )
+    first, *others = contents.values()
+    assert all(names == first for names in others), contents
 
 
 @pytest.mark.parametrize("rule", RULES)

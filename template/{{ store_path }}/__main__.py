@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 from .errors import ChatStoreError
+from .migrate import script
 from .store import ChatStore
 
 
@@ -37,9 +38,18 @@ def main() -> int:
         "--url",
         help="the database; without it, the environment variable CHAT_STORE_URL",
     )
+    parser.add_argument(
+        "--sql",
+        action="store_true",
+        help="migrate: print the SQL of what is missing instead, for somebody else to run",
+    )
     arguments = parser.parse_args()
+    if arguments.sql and arguments.command != "migrate":
+        parser.error("--sql belongs to migrate")
     try:
         store = ChatStore(arguments.url)
+        if arguments.sql:
+            return asyncio.run(_print_sql(store))
         if arguments.command == "migrate":
             return asyncio.run(_migrate(store))
         return asyncio.run(_status(store))
@@ -55,6 +65,12 @@ async def _migrate(store: ChatStore) -> int:
         print(f"applied {name}")
     status = await store.schema_status()
     print(f"The tables are at version {status.applied}.")
+    return 0
+
+
+async def _print_sql(store: ChatStore) -> int:
+    if pending := (await store.schema_status()).pending:
+        print(script(pending), end="")
     return 0
 
 

@@ -6,8 +6,10 @@ half way leaves nothing half done.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from . import statements
 from .database import Database
 from .errors import SchemaError
 from .migrations import Migration, load
@@ -78,6 +80,25 @@ async def apply_pending(database: Database) -> list[str]:
     """
     pending = (await status(database)).pending
     return [migration.name for migration in pending if await database.apply(migration)]
+
+
+def script(migrations: Sequence[Migration]) -> str:
+    """Write migrations as SQL, for a DBA or for another tool that migrates.
+
+    Args:
+        migrations: The migrations, oldest first; `migrations.load()` gives all of them.
+
+    Returns:
+        The statements, with those that record each migration; no BEGIN and no COMMIT.
+    """
+    parts = [f"{statements.CREATE_MIGRATIONS.strip()};\n"]
+    for migration in migrations:
+        parts.append(
+            f"-- {migration.name}\n\n{migration.sql}\n"
+            "INSERT INTO chatkit_migrations (version, name, runs_with) VALUES "
+            f"({migration.version}, '{migration.name}', {migration.runs_with});\n"
+        )
+    return "\n".join(parts)
 
 
 async def require_current(database: Database) -> None:

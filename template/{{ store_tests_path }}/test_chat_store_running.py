@@ -842,6 +842,21 @@ def test_R37_the_command_line_migrates_and_tells_the_status(
     assert "pending" not in printed
 
 
+def test_R37_the_command_line_prints_the_sql_that_somebody_else_can_run(
+    probe: Probe, command: Command, alice: RequestContext
+) -> None:
+    status, printed = command("migrate", "--sql", url=probe.url)
+    assert status == 0
+    assert command("status", url=probe.url)[0] == 1  # nothing was done
+    probe.run_script(printed)
+    assert applied(probe) == MIGRATIONS
+    assert command("migrate", "--sql", url=probe.url) == (0, "")
+    store = ChatStore(probe.url)
+    run_async(store.open())
+    run_async(save_one_of_each(store, alice))
+    run_async(store.close())
+
+
 def test_R37_the_command_line_can_be_run_with_m(probe: Probe) -> None:
     outcome = subprocess.run(
         [sys.executable, "-m", PACKAGE, "migrate", "--url", probe.url],
@@ -861,6 +876,7 @@ def test_R37_the_command_line_can_be_run_with_m(probe: Probe) -> None:
     [
         (["status"], "CHAT_STORE_URL"),
         (["status", "--url", "nosuchdb://localhost/chat"], "nosuchdb"),
+        (["status", "--sql"], "belongs to migrate"),
         (["from_the_future"], "migrate"),
     ],
 )

@@ -162,6 +162,23 @@ async def test_R25_naive_times_saved_by_processes_in_different_zones_are_in_orde
     await assert_order(store, alice, expected)
 
 
+@async_test
+async def test_R25_the_time_zone_of_the_databases_session_changes_nothing(
+    probe: Probe, alice: RequestContext
+) -> None:
+    expected: list[str] = []
+    for number, zone in enumerate(("Asia/Tokyo", "America/New_York", "UTC")):
+        probe.set_time_zone(zone)
+        async with ChatStore(probe.url, auto_migrate=True) as store:
+            for name, minutes in ((f"{number} early", 1), (f"{number} late", 2)):
+                created_at = NOON + timedelta(minutes=10 * number + minutes)
+                await save_at(store, alice, name, created_at)
+                expected.append(name)
+            await assert_order(store, alice, expected)
+            thread = await store.load_thread("0 early", alice)
+            assert thread.created_at == NOON + timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(
     "created_at",
     [

@@ -241,6 +241,10 @@ class Probe:
         """Run and commit one other statement; give the number of rows changed."""
         return self._connection.execute(sql.encode()).rowcount
 
+    def run_script(self, sql: str) -> None:
+        """Run any number of statements, as a DBA would."""
+        self._connection.execute(sql.encode())
+
     def damage_item(self, item_id: str) -> None:
         """Make an item's payload unreadable."""
         self.execute(f"UPDATE chatkit_items SET data = '[]' WHERE id = '{item_id}'")

@@ -52,6 +52,11 @@ class Probe:
         with closing(self._connect()) as connection:
             return connection.execute(sql).rowcount
 
+    def run_script(self, sql: str) -> None:
+        """Run any number of statements, as a DBA would."""
+        with closing(self._connect()) as connection:
+            connection.executescript(sql)
+
     def damage_item(self, item_id: str) -> None:
         """Make an item's payload unreadable."""
         self.execute(
