@@ -1,0 +1,175 @@
+"""Runs scripts on the rendered package for PostgreSQL, on a server of the tests' own.
+
+The two drivers are two renders of one package, which a process can import but once; so what the
+tests do with a Store, they do in scripts, each in a process of its own. The server is started by
+the module that the rendered suite uses.
+"""
+
+import importlib
+import os
+import secrets
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import psycopg
+
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
+# What every script begins with; it is the body of `main`, whose arguments are in `arguments`.
+_BEFORE = """
+import asyncio
+import json
+import multiprocessing
+import sys
+from datetime import datetime
+
+import psycopg
+from chat_store_contexts import make_context
+from chat_store_tools import (
+    NOON, READS, WRITES, a_message, a_thread, an_attachment, eventually, finish,
+    save_one_of_each, walk,
+)
+from chat_store_under_test import ChatStore, DatabaseError, DatabaseTimeoutError, SchemaError
+
+alice = make_context("alice", "request-of-alice")
+bob = make_context("bob", "request-of-bob")
+arguments = sys.argv[1:]
+url = arguments[0]
+
+
+async def fails(call):
+    try:
+        await finish(call, 60)
+    except Exception as error:
+        return error
+    raise AssertionError("The call did not fail.")
+
+
+async def open_and_close(*arguments, **options):
+    async with ChatStore(*arguments, **options):
+        pass
+
+
+def others(connection):
+    return connection.execute(
+        "SELECT pid, wait_event_type, state, query FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchall()
+
+
+def waiting(connection):
+    return [pid for pid, waits_for, *_ in others(connection) if waits_for == "Lock"]
+
+
+async def main():
+"""
+_AFTER = """
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def _environment(project: Path) -> Mapping[str, str]:
+    path = [str(project / "src"), str(project / "tests" / "chat_store")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def start_script(project: Path, body: str, *arguments: object) -> "subprocess.Popen[str]":
+    """Start a script on a rendered package; its body may `await`."""
+    indented = "".join(f"    {line}" for line in body.splitlines(keepends=True))
+    script = project / f"script_{secrets.token_hex(4)}.py"
+    script.write_text(f"{_BEFORE}{indented}{_AFTER}", encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, script, *map(str, arguments)],
+        cwd=project,
+        env=_environment(project),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish_script(process: "subprocess.Popen[str]") -> str:
+    """Wait for a script, which has to succeed; give what it prints."""
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return output
+
+
+def run_script(project: Path, body: str, *arguments: object) -> str:
+    """Run a script on a rendered package, which has to succeed; give what it prints."""
+    return finish_script(start_script(project, body, *arguments))
+
+
+def run_command(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the package's command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "chat_store", *arguments],
+        cwd=project,
+        env=_environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def import_rendered(project: Path, name: str) -> Any:
+    """Import a module of the rendered suite, or of the package, into this process."""
+    path = [str(project / "src"), str(project / "tests" / "chat_store")]
+    sys.path[:0] = path
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the SDK warns of itself
+            return importlib.import_module(name)
+    finally:
+        del sys.path[: len(path)]
+
+
+def connect(url: str) -> Connection:
+    """Connect to a database around the Store; each statement commits."""
+    return psycopg.connect(url, autocommit=True)
+
+
+def query(url: str, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement on a connection of its own, and give its rows."""
+    with connect(url) as connection:
+        cursor = connection.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def wait_until(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    """Wait until something holds, as long as a script runs."""
+    for _ in range(6000):
+        if condition():
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    raise AssertionError("What was waited for did not happen.")
+
+
+@contextmanager
+def settings(server: Any, **values: str) -> Iterator[None]:
+    """Run the server with other settings, for the block."""
+    for name, value in values.items():
+        query(server.url, f"ALTER SYSTEM SET {name} = '{value}'")
+    server.stop()
+    server.start()
+    try:
+        yield
+    finally:
+        for name in values:
+            query(server.url, f"ALTER SYSTEM RESET {name}")
+        server.stop()
+        server.start()
