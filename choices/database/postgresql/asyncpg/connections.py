@@ -1,7 +1,7 @@
 """PostgreSQL's connections, by asyncpg: a bounded pool, and what its errors say."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias, cast
 
 import anyio
@@ -27,27 +27,20 @@ class Connection:
 
     Args:
         raw: asyncpg's connection.
-        prepares: Whether the server may keep prepared statements.
     """
 
-    def __init__(
-        self, raw: "asyncpg.pool.PoolConnectionProxy[Any]", prepares: bool
-    ) -> None:
+    def __init__(self, raw: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
         self._raw = raw
-        self._prepares = prepares
 
     async def fetch(
         self, statement: str, params: Sequence[object] = ()
     ) -> list[tuple[Any, ...]]:
         """Run a statement and give its rows."""
-        async with self._kept():
-            rows = await self._raw.fetch(statement, *params)
-        return [tuple(row) for row in rows]
+        return [tuple(row) for row in await self._raw.fetch(statement, *params)]
 
     async def execute(self, statement: str, params: Sequence[object]) -> int:
         """Run a statement and give the number of rows that it changed."""
-        async with self._kept():
-            status = await self._raw.execute(statement, *params)
+        status = await self._raw.execute(statement, *params)
         return int(status.rpartition(" ")[2])
 
     async def run(self, script: str) -> None:
@@ -58,11 +51,6 @@ class Connection:
         """Begin a transaction, which ends with the block."""
         return cast(AbstractAsyncContextManager[object], self._raw.transaction())
 
-    def _kept(self) -> AbstractAsyncContextManager[object]:
-        # asyncpg prepares a statement in one round trip and runs it in the next; between
-        # the two, a pooler may give the server's connection to somebody else.
-        return nullcontext() if self._prepares else self.transaction()
-
 
 class Connections:
     """A bounded pool of connections, our own or one that was handed in.
@@ -71,12 +59,13 @@ class Connections:
         url: As asyncpg reads it: several hosts, TLS and `options` work.
         size: The most connections of our own pool.
         timeout: How long it may take to connect, in seconds.
-        prepares: Whether the server may keep prepared statements.
+        prepares: Whether the server may keep prepared statements, `on`, `off` or `auto`:
+            unless there is a pooler, which may give them to others.
         pool: A pool to use instead, which is then neither opened nor closed here.
     """
 
     def __init__(
-        self, url: str, size: int, timeout: float, prepares: bool, pool: "Pool | None"
+        self, url: str, size: int, timeout: float, prepares: str, pool: "Pool | None"
     ) -> None:
         self._url = url
         self._size = size
@@ -90,18 +79,31 @@ class Connections:
         if self._pool is not None:
             return
         try:
+            if self._prepares == "auto":
+                self._prepares = "off" if await self._is_pooled() else "on"
             pool = asyncpg.create_pool(
                 self._url,
                 min_size=1,
                 max_size=self._size,
                 timeout=self._timeout,
                 reset=_leave_alone,
-                statement_cache_size=100 if self._prepares else 0,
+                statement_cache_size=100 if self._prepares == "on" else 0,
             )
             await pool
         except (ValueError, asyncpg.ClientConfigurationError):
             raise DatabaseError("asyncpg cannot read the URL") from None
         self._pool = pool
+
+    async def _is_pooled(self) -> bool:
+        # A pooler tells each client of another process than the one that serves it.
+        connection = await asyncpg.connect(
+            self._url, timeout=self._timeout, statement_cache_size=0
+        )
+        try:
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+            return bool(pid != connection.get_server_pid())
+        finally:
+            await connection.close()
 
     async def close(self) -> None:
         """Close the pool if it is ours."""
@@ -130,9 +132,9 @@ class Connections:
                 "server cannot be reached."
             ) from None
         try:
-            yield Connection(raw, self._prepares)
+            yield Connection(raw)
         finally:
-            await self._pool.release(raw)
+            await self._pool.release(raw, timeout=self._timeout)
 
 
 async def _leave_alone(connection: object) -> None:

@@ -60,7 +60,8 @@ class Connections:
         url: As libpq reads it: several hosts, TLS and `options` work.
         size: The most connections of our own pool.
         timeout: How long it may take to connect, in seconds, where the URL does not say.
-        prepares: Whether the server may keep prepared statements.
+        prepares: Whether the server may keep prepared statements, `on`, `off` or `auto`:
+            unless there is a pooler, which may give them to others.
         pool: A pool to use instead, which is then neither opened nor closed here.
 
     Raises:
@@ -68,7 +69,7 @@ class Connections:
     """
 
     def __init__(
-        self, url: str, size: int, timeout: float, prepares: bool, pool: "Pool | None"
+        self, url: str, size: int, timeout: float, prepares: str, pool: "Pool | None"
     ) -> None:
         self._url = url
         self._size = size
@@ -76,8 +77,9 @@ class Connections:
         self._settings: dict[str, Any] = {
             "autocommit": True,  # a statement is one round trip, without BEGIN and COMMIT
             "client_encoding": "utf8",
-            "prepare_threshold": 5 if prepares else None,
+            "prepare_threshold": None if prepares == "off" else 5,
         }
+        self._prepares = prepares
         self._is_ours = pool is None
         self._pool = pool
         if pool is None:
@@ -96,8 +98,11 @@ class Connections:
         if self._pool is not None:
             return
         # The pool connects in the background, and keeps to itself what went wrong.
-        async with await AsyncConnection.connect(self._url, **self._settings):
-            pass
+        async with await AsyncConnection.connect(self._url, **self._settings) as first:
+            [(pid,)] = await (await first.execute("SELECT pg_backend_pid()")).fetchall()
+            # A pooler tells each client of another process than the one that serves it.
+            if self._prepares == "auto" and pid != first.info.backend_pid:
+                self._settings["prepare_threshold"] = None
         pool = AsyncConnectionPool[Any](
             self._url,
             kwargs=self._settings,
