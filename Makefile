@@ -7,6 +7,7 @@ VENV := .venv
 help:  ## Show this list
 	@echo "make demo   render the template, talk to its example server, look into the database"
 	@echo "make test   run all tests of the template (some minutes)"
+	@echo "make matrix run the rendered suite on every server, and through a pooler (some minutes)"
 	@echo "make lint   check and format-check the template's own Python"
 	@echo "make clean  remove .venv and everything else that the above made"
 	@echo
@@ -18,7 +19,13 @@ demo: $(VENV)/.installed
 
 .PHONY: test
 test: $(VENV)/.installed
+	scripts/install_servers.sh
 	$(VENV)/bin/python -m pytest
+
+.PHONY: matrix
+matrix: $(VENV)/.installed
+	scripts/install_servers.sh
+	$(VENV)/bin/python scripts/matrix.py
 
 .PHONY: lint
 lint: $(VENV)/.installed

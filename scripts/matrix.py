@@ -159,6 +159,21 @@ class PgBouncer:
         shutil.rmtree(self._directory)
 
 
+@contextmanager
+def mariadb(suite: Any) -> Iterator[Server]:
+    """Run the installed MariaDB or MySQL."""
+    program = suite.find_program()
+    if program is None:
+        raise MissingError("MariaDB is missing: apt-get install mariadb-server")
+    server = suite.Server(program)
+    try:
+        server.start()
+        version = run(program, "--version", cwd=ROOT).stdout.split()[2]
+        yield Server(version.partition("-Debian")[0], server.url, server.url)
+    finally:
+        server.remove()
+
+
 POSTGRESQL = {
     driver: {"store_database": "postgresql", "store_driver": driver}
     for driver in ("psycopg", "asyncpg")
@@ -168,6 +183,7 @@ KINDS = [
     Kind("wheel", POSTGRESQL, lambda suite: postgresql(suite, from_wheel=True)),
     Kind("pgbouncer", POSTGRESQL, lambda suite: pgbouncer(suite, "off")),
     Kind("pgbouncer-prepared", POSTGRESQL, lambda suite: pgbouncer(suite, "on")),
+    Kind("installed", {"mysql": {"store_database": "mysql"}}, mariadb),
 ]
 
 
@@ -188,8 +204,8 @@ def main() -> int:
     missing: dict[str, MissingError] = {}
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
         projects = render_flavors(Path(directory))
-        suite = import_rendered(projects["psycopg"], "chat_store_database")
         for kind, legs in chosen:
+            suite = import_rendered(projects[next(iter(kind.flavors))], "chat_store_database")
             try:
                 with kind.start(suite) as server:
                     for leg, flavor in legs.items():

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,6 +29,7 @@ import multiprocessing
 import sys
 from datetime import datetime
 
+import anyio
 import psycopg
 from chat_store_contexts import make_context
 from chat_store_tools import (
@@ -135,6 +136,9 @@ def import_rendered(project: Path, name: str) -> Any:
             return importlib.import_module(name)
     finally:
         del sys.path[: len(path)]
+        # Another render's modules have the same names.
+        for module in [name for name in sys.modules if name.startswith("chat_store")]:
+            del sys.modules[module]
 
 
 def connect(url: str) -> Connection:
@@ -142,19 +146,20 @@ def connect(url: str) -> Connection:
     return psycopg.connect(url, autocommit=True)
 
 
-def query(url: str, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+def query(url: str, statement: str) -> list[tuple[Any, ...]]:
     """Run a statement on a connection of its own, and give its rows."""
     with connect(url) as connection:
-        cursor = connection.execute(statement.encode(), parameters)
+        cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
 
-def wait_until(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
-    """Wait until something holds, as long as a script runs."""
+def wait_until(condition: Callable[[], object], *processes: "subprocess.Popen[str]") -> None:
+    """Wait until something holds, as long as the scripts run."""
     for _ in range(6000):
         if condition():
             return
-        assert process.poll() is None, process.communicate()[1]
+        for process in processes:
+            assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
     raise AssertionError("What was waited for did not happen.")
 

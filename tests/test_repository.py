@@ -133,7 +133,7 @@ def test_our_own_python_is_typed(tool: Callable[[str], str], tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", [".ci/run"])
+@pytest.mark.parametrize("name", [".ci/run", "scripts/install_servers.sh"])
 def test_shell_scripts_can_be_read_and_run(name: str) -> None:
     subprocess.run(["bash", "-n", str(ROOT / name)], check=True)
     assert (ROOT / name).stat().st_mode & 0o111

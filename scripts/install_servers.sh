@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs the servers that the tests talk to, where that takes no questions: as root on Debian or
+# Ubuntu. Elsewhere it does nothing, and the tests say what they miss. The tests start their own
+# instances, so the services of the packages are kept from starting.
+set -euo pipefail
+
+missing=()
+has() { PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; }
+has mariadbd || missing+=(mariadb-server)
+[ -e /usr/lib/galera/libgalera_smm.so ] || missing+=(galera-4)
+has rsync || missing+=(rsync)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+has pgbouncer || missing+=(pgbouncer)
+if [ ${#missing[@]} = 0 ] || [ "$(id -u)" != 0 ] || ! has apt-get; then
+  exit
+fi
+
+echo "Installing ${missing[*]}"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' >$policy
+  chmod +x $policy
+fi
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,742 @@
+"""The MySQL flavor: what it promises and the rendered suite, the same for all, cannot show.
+
+These tests crash the server and a node of a cluster, fill a thread with a million items, and give
+the server defaults that no Store would choose. The server is MariaDB, for the cluster needs it.
+"""
+
+import importlib
+import json
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from conftest import IN_CI
+from galera import Cluster, connect, find_library, query
+from postgresql import finish_script, run_command, run_script, start_script, wait_until
+from rendering import render, run
+
+PASSWORD = "s3cret-passw0rd"
+
+
+@pytest.fixture(scope="session")
+def project(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A render."""
+    directory = tmp_path_factory.mktemp("mysql") / "project"
+    return render(template_files, directory, {"store_database": "mysql"})
+
+
+def import_rendered(project: Path, name: str) -> Any:
+    """Import a module of the render, of which this process may have one of another flavor."""
+    path = [str(project / "src"), str(project / "tests" / "chat_store")]
+    others = {found: sys.modules.pop(found) for found in _rendered_modules()}
+    sys.path[:0] = path
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the SDK warns of itself
+            return importlib.import_module(name)
+    finally:
+        del sys.path[: len(path)]
+        for found in _rendered_modules():
+            del sys.modules[found]
+        sys.modules.update(others)
+
+
+def _rendered_modules() -> list[str]:
+    return [name for name in sys.modules if name.startswith("chat_store")]
+
+
+def need(what: object, name: str, package: str) -> None:
+    """Fail in CI where a program is missing; skip the test elsewhere."""
+    if not what:
+        give_up = pytest.fail if IN_CI else pytest.skip
+        give_up(f"{name} is missing: apt-get install {package}")
+
+
+@pytest.fixture(scope="session")
+def server(project: Path) -> Iterator[Any]:
+    """A running server of our own."""
+    program = shutil.which("mariadbd")
+    need(program, "MariaDB's server", "mariadb-server")
+    started = import_rendered(project, "chat_store_database").Server(program)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.remove()
+
+
+@pytest.fixture
+def url(server: Any) -> str:
+    """The URL of an empty database, for its own account."""
+    return create_database(server.url)
+
+
+def create_database(server_url: str, how: str = "") -> str:
+    """Create a database and an account; give the URL by which it is used."""
+    name = f"chat_{secrets.token_hex(4)}"
+    query(
+        server_url,
+        f"CREATE DATABASE {name} {how}",
+        f"CREATE USER '{name}'@'%' IDENTIFIED BY '{PASSWORD}'",
+        f"GRANT ALL ON {name}.* TO '{name}'@'%'",
+    )
+    return f"{server_url}{name}".replace("//root@", f"//{name}:{PASSWORD}@")
+
+
+@contextmanager
+def options(server: Any, *more: str) -> Iterator[None]:
+    """Run the server with more options, for the block."""
+    run_server = server._run
+
+    def run_with_more(program: str, *those: str) -> Any:
+        return run_server(program, *those, *more)
+
+    server.stop()
+    with patch.object(server, "_run", run_with_more):
+        server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        server.start()
+
+
+MIGRATE = "await ChatStore(url).migrate()"
+USE_EVERYTHING = """
+async with ChatStore(url) as store:
+    await save_one_of_each(store, alice)
+    for call in [*READS.values(), *WRITES.values()]:
+        await call(store, alice)
+"""
+
+
+def migrated(project: Path, url: str) -> str:
+    """Make the tables, and give the URL again."""
+    run_script(project, MIGRATE, url)
+    return url
+
+
+def items_in(url: str) -> list[tuple[str, str]]:
+    """Give all items in the order of their threads, around the Store."""
+    return query(
+        url,
+        "SELECT CONVERT(thread_id USING utf8mb4), CONVERT(id USING utf8mb4) FROM chatkit_items "
+        "ORDER BY owner_id, thread_id, created_at, position",
+    )
+
+
+def check_items(found: list[tuple[str, str]], acknowledged: list[tuple[str, str]]) -> None:
+    """See that every acknowledged item is there once, and each writer's in its order."""
+    assert sorted(found) == sorted(acknowledged)
+    in_order: dict[tuple[str, str], list[str]] = {}
+    for thread, item in found:
+        in_order.setdefault((thread, item.rpartition("_")[0]), []).append(item)
+    assert all(items == sorted(items) for items in in_order.values())
+
+
+# --- A cluster
+
+# Three processes, each at a node of its own until that is lost. They append to threads of their
+# own and to a shared one; and they pass a token round: whoever gets it reads what the one before
+# has written, at another node, and writes what the next one has to read.
+CLUSTER = """
+import itertools
+import time
+
+from chatkit.types import ThreadItem
+
+_, pool_timeout, *urls = arguments
+fork = multiprocessing.get_context("fork")
+ready = fork.Barrier(len(urls) + 1)
+ending = fork.Event()
+results = [fork.Pipe() for _ in urls]
+ring = [fork.Pipe() for _ in urls]
+
+
+def start(number):
+    name = "abc"[number]
+    before, after = ring[number][0], ring[(number + 1) % len(ring)][1]
+    acknowledged = []
+    waits = []
+
+    async def add(store, thread, item_id, **fields):
+        started = time.time()
+        await store.add_thread_item(thread, a_message(item_id, thread, **fields), alice)
+        acknowledged.append((thread, item_id))
+        waits.append((started, time.time()))
+
+    async def stream(store, task):
+        own = f"thr_{name}_{task}"
+        await store.save_thread(a_thread(own), alice)
+        for turn in itertools.count():
+            item_id = f"msg_{name}_{task}_{turn:06}"
+            await add(store, own, item_id, created_at=datetime.now())
+            assert (await store.load_item(own, item_id, alice)).id == item_id
+            await add(store, "thr_shared", item_id)
+            if ending.is_set():
+                break
+
+    async def relay(store):
+        while (turn := await asyncio.to_thread(before.recv)) is not None:
+            if turn:
+                last = f"msg_{turn - 1:06}"
+                assert (await store.load_item("thr_relay", last, alice)).id == last
+                page = await store.load_thread_items("thr_relay", None, 1, "desc", alice)
+                assert [item.id for item in page.data] == [last], (last, page.data)
+            if ending.is_set():
+                break
+            await add(store, "thr_relay", f"msg_{turn:06}")
+            after.send(turn + 1)
+        after.send(None)
+
+    async def use():
+        async with ChatStore(
+            urls[number], auto_migrate=True, pool_timeout=float(pool_timeout)
+        ) as store:
+            for thread in ("thr_shared", "thr_relay"):
+                await store.save_thread(a_thread(thread), alice)
+            await asyncio.to_thread(ready.wait, 120)
+            await asyncio.gather(relay(store), *(stream(store, task) for task in range(5)))
+
+    asyncio.run(use())
+    results[number][1].send((acknowledged, waits))
+
+
+processes = [fork.Process(target=start, args=[number]) for number in range(len(urls))]
+for process in processes:
+    process.start()
+ready.wait(120)
+ring[0][1].send(0)
+print("ready", flush=True)
+
+
+async def next_line():
+    return await asyncio.to_thread(sys.stdin.readline)
+
+
+line = asyncio.ensure_future(next_line())
+while not line.done():
+    await asyncio.wait({line}, timeout=0.2)
+    if any(process.exitcode for process in processes):
+        sys.exit("A process has failed.")
+ending.set()
+given = []
+for process, (result, _) in zip(processes, results):
+    while not result.poll(0.2):
+        assert not process.exitcode
+    given.append(result.recv())
+for process in processes:
+    process.join()
+print(json.dumps(given))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A Galera cluster of our own."""
+    need(shutil.which("mariadbd"), "MariaDB's server", "mariadb-server")
+    need(find_library(), "Galera", "galera-4")
+    need(shutil.which("rsync"), "rsync", "rsync")
+    with Cluster() as running:
+        yield running
+
+
+def test_a_cluster_that_loses_a_node_loses_no_write_and_shows_each_at_every_node(
+    project: Path, cluster: Cluster
+) -> None:
+    first, second, third = cluster.nodes
+    url = create_database(first.url)
+    account = url.partition("@")[0]
+    database = url.rpartition("/")[2]
+    turns = [(first, second, third), (second, third, first), (third, first, second)]
+    urls = [f"{account}@{','.join(node.place for node in nodes)}/{database}" for nodes in turns]
+    process = start_script(project, CLUSTER, "", 10, *urls)
+
+    def wait_for_more(node: Any) -> None:
+        """Wait until each process, and the three together, have written more."""
+        counts = (
+            "SELECT COUNT(*) FROM chatkit_items WHERE thread_id = 'thr_relay'",
+            *(f"SELECT COUNT(*) FROM chatkit_items WHERE id LIKE 'msg_{name}%'" for name in "abc"),
+        )
+        connection = connect(f"{node.url}{database}")
+        try:
+
+            def written() -> list[int]:
+                with connection.cursor() as cursor:
+                    return [int(cursor.fetchone()[0]) for count in counts if cursor.execute(count)]
+
+            before = written()
+            wait_until(
+                lambda: all(now > then + 30 for then, now in zip(before, written(), strict=True)),
+                process,
+            )
+        finally:
+            connection.close()
+
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            pytest.fail(process.communicate()[1])
+        wait_for_more(second)
+        killed = time.time()
+        first.kill()
+        wait_for_more(second)
+        first.start()
+        first.wait_until_synced()
+        wait_for_more(first)
+        third.isolate()
+        wait_for_more(second)
+        third.isolate(False)
+        third.wait_until_synced()
+        process.stdin.write("end\n")  # type: ignore[union-attr]
+        given = json.loads(finish_script(process))
+    finally:
+        process.kill()
+        process.communicate()
+    acknowledged = [(thread, item) for part, _ in given for thread, item in part]
+    resumed = min(end for start, end in given[0][1] if start > killed)
+    longest = max(end - start for _, waits in given for start, end in waits)
+    print(
+        f"{len(acknowledged)} acknowledged; the first by the processes of the node that was "
+        f"killed {resumed - killed:.1f} s later; the longest wait {longest:.1f} s"
+    )
+    for node in cluster.nodes:
+        check_items(items_in(f"{node.url}{database}"), acknowledged)
+    assert query(url, "SELECT version FROM chatkit_migrations ORDER BY version") == [(1,), (2,)]
+
+
+# --- Plans
+
+PAGE = 21  # as the Store asks, for a page of 20
+PARAMETERS: dict[str, list[tuple[object, ...]]] = {
+    "LOAD_THREAD": [("alice", "thr_1")],
+    "FIRST_ITEMS": [("alice", "thr_1", PAGE)],
+    # Among those of one time, and among those of times of their own.
+    "NEXT_ITEMS": [("alice", "thr_1", f"msg_{number}", PAGE + 1) for number in (300, 700)],
+    "LOAD_ATTACHMENT": [("alice", "atc_1")],
+    "FIRST_THREADS": [("alice", PAGE)],
+    "NEXT_THREADS": [("alice", f"thr_{number}", PAGE + 1) for number in (300, 700)],
+    "LOAD_ITEM": [("alice", "thr_1", "msg_500")],
+}
+FILL_OTHERS = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, data)
+SELECT 'alice', CONCAT('thr_', seq), IF(seq <= 500, 0, seq), '{}' FROM seq_1_to_1000;
+INSERT INTO chatkit_attachments (owner_id, id, created_at, data)
+SELECT 'alice', CONCAT('atc_', seq), seq, '{}' FROM seq_1_to_1000
+"""
+# The first 500 items are of one time, and so are half of all.
+FILL_ITEMS = """
+SET SESSION foreign_key_checks = 0;
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
+SELECT 'alice', 'thr_1', CONCAT('msg_', seq), IF(seq <= 500 OR seq MOD 2, 0, seq),
+    '{"content": []}'
+FROM seq_FIRST_to_LAST;
+ANALYZE TABLE chatkit_threads, chatkit_items, chatkit_attachments
+"""
+
+
+def reads(statements: Any) -> list[tuple[str, str]]:
+    """Give the statements that read pages and rows, each under its name."""
+    found = [
+        (name, statement)
+        for name, value in vars(statements).items()
+        if name.isupper()
+        for statement in (value.values() if isinstance(value, dict) else [value])
+        if re.match(r"\s*SELECT .*FROM chatkit_(?!migrations)", statement, re.DOTALL)
+    ]
+    assert {name for name, _ in found} == PARAMETERS.keys()
+    return found
+
+
+def test_every_read_is_a_range_of_an_index_without_a_sort_however_long_the_thread_is(
+    project: Path, server: Any, url: str
+) -> None:
+    statements = import_rendered(project, "chat_store.statements")
+    migrated(project, url)
+    as_root = f"{server.url}{url.rpartition('/')[2]}"
+    # Only for filling it fast.
+    query(
+        server.url,
+        "SET GLOBAL innodb_flush_log_at_trx_commit = 0",
+        "SET GLOBAL innodb_buffer_pool_size = 512 * 1024 * 1024",
+    )
+    query(url, *FILL_OTHERS.split(";"))
+    for first, last in ((1, 1_000), (1_001, 1_000_000)):
+        fill = FILL_ITEMS.replace("FIRST", str(first)).replace("LAST", str(last))
+        query(url, *fill.split(";"))
+        for name, statement in reads(statements):
+            for parameters in PARAMETERS[name]:
+                check_plan(as_root, statement, parameters)
+
+
+def check_plan(url: str, statement: str, parameters: tuple[object, ...]) -> None:
+    """Run a statement, and see that it reads a range of an index and no row beside it."""
+    for parameter in parameters:
+        statement = statement.replace("?", repr(parameter), 1)
+    plan = query(url, f"EXPLAIN {statement}")
+    for _, _, _, access, _, _, _, _, _, extra in plan:
+        assert access in ("const", "ref", "range"), (statement, plan)
+        assert not re.search("filesort|temporary", extra or ""), (statement, plan)
+    rows = query(url, statement)
+    assert rows
+    counted = query(url, "FLUSH STATUS", statement, "SHOW SESSION STATUS LIKE 'Handler_read%'")
+    touched = sum(int(value) for _, value in counted)
+    assert touched <= len(rows) + 4, (statement, counted)
+
+
+# --- A server that goes away
+
+STREAMS = """
+import itertools
+
+acknowledged = []
+ending = asyncio.Event()
+
+
+async def stream(store, number):
+    own = a_thread(f"thr_{number}")
+    await store.save_thread(own, alice)
+    for turn in itertools.count():
+        item_id = f"msg_{number}_{turn:06}"
+        item = a_message(item_id, own.id, created_at=datetime.now())
+        await store.add_thread_item(own.id, item, alice)
+        acknowledged.append((own.id, item_id))
+        await store.add_thread_item("thr_shared", a_message(item_id, "thr_shared"), alice)
+        acknowledged.append(("thr_shared", item_id))
+        if ending.is_set():
+            break
+
+
+# A machine may take long to start the server, and this is no test of how long.
+async with ChatStore(url, pool_timeout=60, write_timeout=90) as store:
+    await store.save_thread(a_thread("thr_shared"), alice)
+    asyncio.get_running_loop().add_reader(sys.stdin, ending.set)
+    print("ready", flush=True)
+    await asyncio.gather(*(stream(store, number) for number in range(50)))
+print(json.dumps(acknowledged))
+"""
+
+
+def test_restarts_and_crashes_of_the_server_lose_and_duplicate_nothing_acknowledged(
+    project: Path, server: Any, url: str
+) -> None:
+    migrated(project, url)
+    process = start_script(project, STREAMS, url)
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            pytest.fail(process.communicate()[1])
+        wait_for_items(url, process)
+        for how in [signal.SIGTERM, signal.SIGKILL] * 5:
+            server.stop(how)
+            server.start()
+            wait_for_items(url, process)
+        assert process.stdin is not None
+        process.stdin.write("end\n")
+        acknowledged = json.loads(finish_script(process))
+    finally:
+        process.kill()
+        process.communicate()
+    found = items_in(url)
+    print(f"{len(acknowledged)} acknowledged, {len(found)} found")
+    check_items(found, [(thread, item) for thread, item in acknowledged])
+
+
+def wait_for_items(url: str, process: "subprocess.Popen[str]") -> None:
+    """Wait until a hundred more items have been added."""
+    connection = connect(url)
+    try:
+
+        def added() -> int:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT COUNT(*) FROM chatkit_items")
+                return int(cursor.fetchone()[0])
+
+        enough = added() + 100
+        wait_until(lambda: added() >= enough, process)
+    finally:
+        connection.close()
+
+
+# --- Migrations
+
+AT_ONCE = """
+fork = multiprocessing.get_context("fork")
+barrier = fork.Barrier(int(arguments[1]))
+
+
+def start(number):
+    async def use():
+        async with ChatStore(url, auto_migrate=True, pool_size=1) as store:
+            await store.save_thread(a_thread(f"thr_{number}"), alice)
+
+    barrier.wait(60)
+    asyncio.run(use())
+
+
+processes = [fork.Process(target=start, args=[number]) for number in range(barrier.parties)]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+assert {process.exitcode for process in processes} == {0}
+"""
+INTERRUPTED = """
+import os
+import re
+from unittest.mock import patch
+
+from chat_store import connections, migrations
+
+fork = multiprocessing.get_context("fork")
+done = connections.Connection.run
+
+
+def start(last):
+    async def run_and_die(self, statement):
+        try:
+            await done(self, statement)
+        finally:
+            if last in statement:
+                os._exit(9)
+
+    with patch.object(connections.Connection, "run", run_and_die):
+        asyncio.run(ChatStore(url).migrate())
+
+
+for migration in migrations.load():
+    for statement in re.findall(r"(?:CREATE|ALTER) .*?;(?=\\n)", migration.sql, re.DOTALL):
+        print(statement.splitlines()[0])
+        process = fork.Process(target=start, args=[statement])
+        process.start()
+        process.join()
+        assert process.exitcode == 9, process.exitcode
+"""
+MIGRATIONS = "SELECT version FROM chatkit_migrations ORDER BY version"
+
+
+def test_twenty_processes_that_start_at_once_make_one_schema(project: Path, url: str) -> None:
+    run_script(project, AT_ONCE, url, 20)
+    assert query(url, MIGRATIONS) == [(1,), (2,)]
+    assert query(url, "SELECT COUNT(*) FROM chatkit_threads") == [(20,)]
+
+
+def schema(url: str) -> list[tuple[Any, ...]]:
+    """Describe the tables and their indexes."""
+    return [
+        query(url, f"SHOW CREATE TABLE chatkit_{table}")[0]
+        for table in ("threads", "items", "attachments", "migrations")
+    ]
+
+
+def test_a_migration_killed_after_any_of_its_statements_is_completed_by_running_it_again(
+    project: Path, server: Any, url: str
+) -> None:
+    print(run_script(project, INTERRUPTED, url))
+    assert query(url, MIGRATIONS) == [(1,)]
+    done = run_command(project, "migrate", "--url", url)
+    assert done.returncode == 0, done.stdout
+    assert schema(url) == schema(migrated(project, create_database(server.url)))
+    run_script(project, USE_EVERYTHING, url)
+
+
+# --- What the server is set to
+
+TOO_LARGE = """
+from chat_store_under_test import DatabaseError
+
+async with ChatStore(url, auto_migrate=True, pool_size=1) as store:
+    await save_one_of_each(store, alice)
+    error = await fails(store.add_thread_item("thr_1", a_message("msg_2", text="x" * 2**21), alice))
+    assert isinstance(error, DatabaseError), error
+    print(error)
+    # Nearly as much as there may be, in characters of four bytes.
+    largest = a_message("msg_3", text="\\U0001f600" * ((2**20 - 2048) // 4))
+    await store.add_thread_item("thr_1", largest, alice)
+    assert await store.load_item("thr_1", "msg_3", alice) == largest
+    assert [item.id for item in await walk(store, alice)] == ["msg_1", "msg_3"]
+"""
+
+
+def test_an_item_that_the_server_does_not_take_is_an_error_that_names_both_sizes(
+    project: Path, server: Any, url: str
+) -> None:
+    with options(server, "--max-allowed-packet=1M"):
+        printed = run_script(project, TOO_LARGE, url)
+    assert re.search(r"2,097,\d{3} bytes", printed), printed
+    assert "1,048,576" in printed
+
+
+HOSTILE = [
+    *("--character-set-server=latin1", "--sql-mode=", "--default-storage-engine=MyISAM"),
+    *("--transaction-isolation=SERIALIZABLE", "--autocommit=0", "--default-time-zone=+09:00"),
+]
+IN_SPITE_OF_DEFAULTS = """
+async with ChatStore(url, auto_migrate=True) as store:
+    await save_one_of_each(store, alice)
+    ids = ["a", "A", "a ", "\\U0001f600"]
+    for item_id in ids:
+        await store.save_thread(a_thread(item_id, title=item_id), alice)
+        item = a_message(item_id, text=item_id, created_at=datetime.now())
+        await store.add_thread_item("thr_1", item, alice)
+        assert await store.load_item("thr_1", item_id, alice) == item
+    for item_id in ids:
+        assert (await store.load_thread(item_id, alice)).title == item_id
+    assert [item.id for item in await walk(store, alice)] == ["msg_1", *ids]
+
+    async def stream(number):
+        for turn in range(5):
+            item = a_message(f"msg_{number:02}_{turn}", "a", created_at=datetime.now())
+            await store.add_thread_item("a", item, bob)
+
+    await store.save_thread(a_thread("a"), bob)
+    await asyncio.gather(*map(stream, range(50)))
+async with ChatStore(url) as store:
+    found = [item.id for item in await walk(store, bob, thread_id="a", limit=7)]
+    assert len(found) == 250
+    for number in range(50):
+        name = f"msg_{number:02}_"
+        assert [it for it in found if it.startswith(name)] == [f"{name}{n}" for n in range(5)]
+    for call in [*READS.values(), *WRITES.values()]:
+        await call(store, alice)
+"""
+
+
+def test_no_default_of_the_server_changes_what_the_store_does(project: Path, server: Any) -> None:
+    with options(server, *HOSTILE):
+        url = create_database(server.url)
+        run_script(project, IN_SPITE_OF_DEFAULTS, url)
+        engines = "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = "
+        assert query(url, f"{engines}DATABASE()") == [("InnoDB",)]
+
+
+# --- A pool that is handed in
+
+USE_POOL = """
+from urllib.parse import urlsplit
+
+import asyncmy
+from asyncmy.cursors import DictCursor
+
+parts = urlsplit(url)
+fields = {"cursor_cls": DictCursor, "autocommit": True} if arguments[1] == "other" else {}
+pool = await asyncmy.create_pool(
+    host=parts.hostname,
+    port=parts.port,
+    user=parts.username,
+    password=parts.password,
+    database=parts.path[1:],
+    maxsize=3,
+    **fields,
+)
+async with ChatStore(pool=pool, auto_migrate=True) as store:
+    await save_one_of_each(store, bob)
+    for call in [*READS.values(), *WRITES.values()]:
+        await call(store, bob)
+    await save_one_of_each(store, alice)
+    await asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(20)))
+    assert (await store.load_thread("thr_1", alice)).title == "hello"
+    assert await walk(store, alice) == [a_message(text="hello")]
+assert pool.freesize == pool.size > 0
+async with pool.acquire() as connection:
+    async with connection.cursor() as cursor:
+        await cursor.execute("SELECT 1 AS one")
+        assert await cursor.fetchall() == ([{"one": 1}] if fields else ((1,),))
+pool.close()
+await pool.wait_closed()
+"""
+
+
+@pytest.mark.parametrize("kind", ["plain", "other"])
+def test_a_pool_that_is_handed_in_is_used_and_left_open(project: Path, url: str, kind: str) -> None:
+    run_script(project, USE_POOL, url, kind)
+
+
+# --- What the URL says
+
+OPEN = "await open_and_close(url, auto_migrate=True)"
+OPEN_FAILS = """
+error = await fails(open_and_close(url, auto_migrate=True, pool_timeout=3600))
+print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("password", "Access denied for user"),
+        ("database", "chat_absent"),
+        ("host", "no.such.host.invalid"),
+        ("port", r"127\.0\.0\.1"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_an_error_at_once_that_names_the_cause(
+    project: Path, url: str, wrong: str, says: str
+) -> None:
+    urls = {
+        "password": url.replace(PASSWORD, "an0ther-passw0rd"),
+        "database": re.sub(r"[^/]+$", "chat_absent", url),
+        "host": url.replace("127.0.0.1", "no.such.host.invalid"),
+        "port": re.sub(r":\d+/", ":1/", url),
+    }
+    printed = run_script(project, OPEN_FAILS, urls[wrong])
+    print(printed)
+    assert printed.startswith("DatabaseError")
+    assert re.search(says, printed), printed
+    assert "passw0rd" not in printed
+
+
+@pytest.fixture
+def authorities(tmp_path: Path, tool: Callable[[str], str]) -> Path:
+    """A directory with the certificates of two authorities; one has signed the server's."""
+    openssl = tool("openssl")
+
+    def call(*arguments: str) -> None:
+        done = run(openssl, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
+
+    for name in ("right", "wrong"):
+        call(
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"),
+        )
+    (tmp_path / "name").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
+    call(
+        *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server"),
+        *("-keyout", "server.key", "-out", "server.csr"),
+    )
+    call(
+        *("x509", "-req", "-in", "server.csr", "-CA", "right.crt", "-CAkey", "right.key"),
+        *("-CAcreateserial", "-days", "2", "-extfile", "name", "-out", "server.crt"),
+    )
+    return tmp_path
+
+
+def test_tls_is_verified_against_the_authorities_that_the_url_names(
+    project: Path, server: Any, url: str, authorities: Path
+) -> None:
+    files = {"ca": "right.crt", "cert": "server.crt", "key": "server.key"}
+    with options(server, *(f"--ssl-{name}={authorities / it}" for name, it in files.items())):
+        query(server.url, f"ALTER USER '{url.rpartition('/')[2]}'@'%' REQUIRE SSL")
+        run_script(project, OPEN, f"{url}?tls=verify&tls_ca={authorities}/right.crt")
+        run_script(project, OPEN, f"{url}?tls=unverified")
+        printed = run_script(
+            project, OPEN_FAILS, f"{url}?tls=verify&tls_ca={authorities}/wrong.crt"
+        )
+        without = run_script(project, OPEN_FAILS, url)
+    print(printed, without)
+    assert printed.startswith("DatabaseError")
+    assert "certificate verify failed" in printed.lower()
+    assert without.startswith("DatabaseError")
+    assert PASSWORD not in printed + without
