@@ -85,8 +85,8 @@ class ChatStore(Store[RequestContext]):
         async with self._lifecycle:
             if self._is_open:
                 return
-            await self._database.open()
             try:
+                await self._database.open()
                 if self._auto_migrate:
                     await apply_pending(self._database)
                 await require_current(self._database)
@@ -409,8 +409,8 @@ class ChatStore(Store[RequestContext]):
         async with self._lifecycle:
             if self._is_open:
                 return await action(self._database)
-            await self._database.open()
             try:
+                await self._database.open()
                 return await action(self._database)
             finally:
                 await self._database.close()

@@ -201,8 +201,7 @@ class Database:
             try:
                 remaining = max(give_up - clock(), 0.001)
                 async with self._connections.lend(remaining) as connection:
-                    with anyio.fail_after(seconds):
-                        return await action(connection)
+                    return await _within(seconds, action(connection))
             except DatabaseError:
                 raise
             except TimeoutError:
@@ -216,6 +215,22 @@ class Database:
             # At once at first: a pool may hold more connections that have died.
             await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
             attempts += 1
+
+
+async def _within(seconds: float, call: Awaitable[T]) -> T:
+    # In a task of its own, which is cancelled but once: psycopg then has the server cancel
+    # the statement, and awaits that, which anyio's repeated cancellation would cut short.
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({task})
+    if task.cancelled():
+        raise TimeoutError
+    return task.result()
 
 
 async def _execute(

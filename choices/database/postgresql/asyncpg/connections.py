@@ -1,5 +1,6 @@
 """PostgreSQL's connections, by asyncpg: a bounded pool, and what its errors say."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias, cast
@@ -18,6 +19,8 @@ DRIVER_ERRORS = (
     asyncpg.InternalClientError,  # also where the server ends an idle connection
     OSError,
 )
+
+_TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # one class since Python 3.11
 
 CONNECTION_FAILURE = "08006"
 
@@ -90,6 +93,12 @@ class Connections:
                 statement_cache_size=100 if self._prepares == "on" else 0,
             )
             await pool
+        except _TIMEOUTS:
+            raise DatabaseTimeoutError(
+                f"PostgreSQL did not answer within {self._timeout:g} s."
+            ) from None
+        except OSError:  # a certificate's is a ValueError, too
+            raise
         except (ValueError, asyncpg.ClientConfigurationError):
             raise DatabaseError("asyncpg cannot read the URL") from None
         self._pool = pool
@@ -125,7 +134,7 @@ class Connections:
         try:
             with anyio.fail_after(timeout):
                 raw = await self._pool.acquire()
-        except TimeoutError:
+        except _TIMEOUTS:
             raise DatabaseTimeoutError(
                 f"No connection to PostgreSQL became free within {self._timeout:g} s: "
                 f"all of them (pool_size is {self._pool.get_max_size()}) are busy, or the "
@@ -151,4 +160,6 @@ def sqlstate(error: Exception) -> str:
 
 def message(error: Exception) -> str:
     """Give what the server says, without the detail that quotes rows (R39)."""
+    if isinstance(error, OSError):  # its first argument is a number
+        return error.strerror or str(error) or type(error).__name__
     return str(error.args[0] if error.args else error).partition("\n")[0]

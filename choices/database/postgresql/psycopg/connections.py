@@ -19,6 +19,10 @@ DRIVER_ERRORS = (psycopg.Error,)
 
 CONNECTION_FAILURE = "08006"
 
+# psycopg's pool gives up to connect although callers wait, and begins anew for those who
+# come; so each comes again after that many seconds.
+_PART_OF_WAIT = 1.0
+
 
 class Connection:
     """A connection, for the time of a call.
@@ -109,7 +113,7 @@ class Connections:
             min_size=1,
             max_size=self._size,
             # Or it waits ever longer between its attempts to reach a server that is away.
-            reconnect_timeout=self._timeout,
+            reconnect_timeout=_PART_OF_WAIT,
             open=False,
         )
         await pool.open()
@@ -132,15 +136,29 @@ class Connections:
             DatabaseTimeoutError: None became free, or could be made, in time (R33).
         """
         assert self._pool is not None
+        pool = self._pool
+        raw = await self._wait_for_one(pool, timeout)
         try:
-            async with self._pool.connection(timeout) as raw:
+            async with raw:  # commits or rolls back
                 yield Connection(raw)
-        except PoolTimeout:
-            raise DatabaseTimeoutError(
-                f"No connection to PostgreSQL became free within {self._timeout:g} s: "
-                f"all of them (pool_size is {self._pool.max_size}) are busy, or the "
-                "server cannot be reached."
-            ) from None
+        finally:
+            await pool.putconn(raw)
+
+    async def _wait_for_one(self, pool: Pool, timeout: float) -> AsyncConnection[Any]:
+        raw: AsyncConnection[Any]
+        while True:
+            try:
+                raw = await pool.getconn(min(timeout, _PART_OF_WAIT))
+            except PoolTimeout:
+                timeout -= _PART_OF_WAIT
+                if timeout <= 0:
+                    raise DatabaseTimeoutError(
+                        f"No connection to PostgreSQL became free within {self._timeout:g} s: "
+                        f"all of them (pool_size is {pool.max_size}) are busy, or the "
+                        "server cannot be reached."
+                    ) from None
+            else:
+                return raw
 
 
 def sqlstate(error: Exception) -> str:
