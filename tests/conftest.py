@@ -1,6 +1,7 @@
 """Fixtures and rules of the template's tests."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -46,6 +47,13 @@ def tool() -> Callable[[str], str]:
         return found
 
     return find
+
+
+def give_up_without_server(output: str) -> None:
+    """Fail in CI, and elsewhere skip, where a rendered suite says that it found no server."""
+    if missing := re.search(r"RuntimeError: (The tests need .* found none.*)", output):
+        give_up = pytest.fail if IN_CI else pytest.skip
+        give_up(missing[1])
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]

@@ -1,16 +1,18 @@
 """Breaks the rendered Store, once for each rule, and sees that rule's test fail.
 
-A test that cannot fail proves nothing. Each slip below is put into a copy of the default render,
-and the rendered suite must then have a failure among the tests that are named after the rule.
+A test that cannot fail proves nothing. Each slip below is put into a copy of a render, and the
+rendered suite must then have a failure among the tests that are named after the rule.
 """
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import give_up_without_server
 from rendering import render
 
 
@@ -22,6 +24,7 @@ class Slip:
     file: str
     right: str
     wrong: str
+    database: str = "sqlite"
 
 
 SLIPS = [
@@ -248,16 +251,77 @@ SLIPS = [
 ]
 
 
+# What depends on the database most: whether the suite can see it in each.
+SLIPS_ON_SERVERS = [
+    Slip("R10", "statements.py", "FOR SHARE\n", "", "postgresql"),
+    Slip(
+        "R17",
+        "statements.py",
+        "ORDER BY created_at, position LIMIT $3",
+        "ORDER BY created_at, id DESC LIMIT $3",
+        "postgresql",
+    ),
+    Slip(
+        "R22",
+        "migrations/0002_indexes.sql",
+        "ON chatkit_items (owner_id, thread_id, created_at, position)",
+        "ON chatkit_items (owner_id, thread_id, created_at)",
+        "postgresql",
+    ),
+    Slip("R33", "connections.py", "max_size=self._size", "max_size=50", "postgresql"),
+    Slip("R34", "database.py", "if not may_pass or", "if True or", "postgresql"),
+    Slip(
+        "R37",
+        "database.py",
+        "        if not is_locked:\n            return None\n        return await",
+        "        return await",
+        "postgresql",
+    ),
+    Slip("R10", "statements.py", "LOCK IN SHARE MODE\n", "", "mysql"),
+    Slip("R11", "migrations/0001_tables.sql", "VARBINARY(1020)", "VARCHAR(255)", "mysql"),
+    Slip(
+        "R17",
+        "statements.py",
+        "ORDER BY created_at, position LIMIT ?",
+        "ORDER BY created_at, id DESC LIMIT ?",
+        "mysql",
+    ),
+    Slip(
+        "R22",
+        "migrations/0002_indexes.sql",
+        "ON chatkit_items (owner_id, thread_id, created_at, position)",
+        "ON chatkit_items (owner_id, thread_id, created_at)",
+        "mysql",
+    ),
+    Slip("R33", "connections.py", "Semaphore(self._size)", "Semaphore(50)", "mysql"),
+    Slip("R34", "database.py", "if not may_pass or", "if True or", "mysql"),
+]
+
+
 @pytest.fixture(scope="module")
-def default_render(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The render with the default answers."""
-    return render(template_files, tmp_path_factory.mktemp("default"))
+def rendered(
+    template_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Render for a database, and the defaults otherwise, once."""
+    directory = tmp_path_factory.mktemp("rendered")
+
+    def give(database: str) -> Path:
+        project = directory / database
+        if not project.exists():
+            render(template_files, project, {"store_database": database})
+        return project
+
+    return give
 
 
-@pytest.mark.parametrize("slip", SLIPS, ids=[slip.rule for slip in SLIPS])
-def test_the_suite_notices_a_broken_rule(slip: Slip, default_render: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "slip", [*SLIPS, *SLIPS_ON_SERVERS], ids=lambda slip: f"{slip.database}-{slip.rule}"
+)
+def test_the_suite_notices_a_broken_rule(
+    slip: Slip, rendered: Callable[[str], Path], tmp_path: Path
+) -> None:
     project = tmp_path / "project"
-    shutil.copytree(default_render, project)
+    shutil.copytree(rendered(slip.database), project)
     file = project / "src/chat_store" / slip.file
     text = file.read_text(encoding="utf-8")
     assert slip.right in text, f"{slip.file} has changed: mend this slip"
@@ -275,6 +339,7 @@ def test_the_suite_notices_a_broken_rule(slip: Slip, default_render: Path, tmp_p
         timeout=120,
         check=False,
     )
+    give_up_without_server(run.stdout)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-2000:]
     assert f"::test_{slip.rule}_" in run.stdout.partition("short test summary")[2]
 

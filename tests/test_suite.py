@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from combinations import each_once, factors, merged
-from conftest import IN_CI
+from conftest import give_up_without_server
 from rendering import Answers, Render, render_beside_my_app, run, write
 
 # What a user's own tests may hold: fixtures of the same names, and helpers of common names.
@@ -126,9 +126,7 @@ def run_suite(one: Render, situation: Situation, pytest_program: str) -> int:
     cwd = one.path / one.tests if situation.in_tests_directory else one.path
     done = run(pytest_program, "-ra", *situation.arguments, cwd=cwd, without="PYTEST_")
     print(done.stdout)
-    if missing := re.search(r"RuntimeError: (The tests need .* found none.*)", done.stdout):
-        give_up = pytest.fail if IN_CI else pytest.skip
-        give_up(missing[1])
+    give_up_without_server(done.stdout)
     summary = done.stdout.rstrip().rpartition("\n")[2]
     assert done.returncode == 0, summary
     counts = re.findall(r"(\d+) (\w+)", summary.partition(" in ")[0])
