@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from postgresql import import_rendered
+from rendered import import_rendered
 from rendering import copy_tree, render, run
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import IN_CI
-from postgresql import (
+from rendered import (
     connect,
     finish_script,
     import_rendered,

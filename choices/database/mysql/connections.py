@@ -29,6 +29,7 @@ _asyncmy: Any = asyncmy
 DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 
 CONNECTION_LOST = 2013
+NOT_READY = 1047
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class Connection:
             settings.append("wsrep_sync_wait = 7")
         await self.run(f"SET SESSION {', SESSION '.join(settings)}")
         await self.run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        if known.get("wsrep_on") == "ON":
+            [(_, ready)] = await self.fetch("SHOW STATUS LIKE 'wsrep_ready'")
+            if ready != "ON":  # cut off from the others; they may be reached
+                raise asyncmy.errors.OperationalError(NOT_READY, "Node is not ready")
 
     async def fetch(
         self, statement: str, params: Sequence[object] = ()

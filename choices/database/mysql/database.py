@@ -45,7 +45,7 @@ _MICROSECOND = timedelta(microseconds=1)
 # The server's error numbers. The connection is no good, or none could be made: too many,
 # shutting down, killed, lost, a node that is not in the cluster, read-only, offline.
 _UNREACHABLE = {
-    *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927),
+    *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1180, 1290, 1317, 1836, 1927),
     *(1203, 1226, 2002, 2003, 2006, 2013, 2055, 3032, 3169, 4031),
 }
 _CONFLICT = {1020, 1205, 1213}  # snapshot conflict, lock wait time-out, deadlock

@@ -61,11 +61,13 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 # The page begins with the cursor's own row, so that no rows at all means no such cursor
 # (R20) in the same round trip (R22). The cursor is found by its whole key, so that its
 # place is a constant and the page one range of its index; a comparison of rows of two
-# columns would not be.
+# columns would not be. The index is named, or the server may read all of the thread up
+# to the cursor instead.
 NEXT_ITEMS = {
     "asc": """
 SELECT CONVERT(item.id USING utf8mb4), item.data
 FROM chatkit_items AS origin JOIN chatkit_items AS item
+    FORCE INDEX (chatkit_items_page)
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
 WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
     item.created_at > origin.created_at
@@ -76,6 +78,7 @@ ORDER BY item.created_at, item.position LIMIT ?
     "desc": """
 SELECT CONVERT(item.id USING utf8mb4), item.data
 FROM chatkit_items AS origin JOIN chatkit_items AS item
+    FORCE INDEX (chatkit_items_page)
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
 WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
     item.created_at < origin.created_at
@@ -116,6 +119,7 @@ NEXT_THREADS = {
     "asc": """
 SELECT CONVERT(thread.id USING utf8mb4), thread.data
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
+    FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
 WHERE origin.owner_id = ? AND origin.id = ? AND origin.deleted_at IS NULL AND (
     thread.created_at > origin.created_at
@@ -126,6 +130,7 @@ ORDER BY thread.created_at, thread.position LIMIT ?
     "desc": """
 SELECT CONVERT(thread.id USING utf8mb4), thread.data
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
+    FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
 WHERE origin.owner_id = ? AND origin.id = ? AND origin.deleted_at IS NULL AND (
     thread.created_at < origin.created_at

@@ -1,7 +1,7 @@
-"""Runs scripts on the rendered package for PostgreSQL, on a server of the tests' own.
+"""Runs scripts on rendered packages, on servers of the tests' own.
 
-The two drivers are two renders of one package, which a process can import but once; so what the
-tests do with a Store, they do in scripts, each in a process of its own. The server is started by
+Renders for two drivers or databases are one package, which a process can import but once; so what
+the tests do with a Store, they do in scripts, each in a process of its own. The server is started by
 the module that the rendered suite uses.
 """
 
