@@ -71,13 +71,14 @@ def test_the_pairs_are_all_there() -> None:
                         if row.get(name) == choice and row.get(other) == other_choice
                     ]
                     possible = name != other or choice == other_choice
-                    conditional = {"store_tenant_scope"} & {name, other}
+                    conditional = {"store_tenant_scope", "store_driver"} & {name, other}
                     assert together or not possible or conditional, (
                         choice,
                         other_choice,
                     )
-    for choice in questions()["store_tenant_scope"]["choices"].values():
-        assert any(row.get("store_tenant_scope") == choice for row in rows)
+    for name in ("store_tenant_scope", "store_driver"):
+        for choice in questions()[name]["choices"].values():
+            assert any(row.get(name) == choice for row in rows)
 
 
 def test_every_module_compiles(renders: list[Render]) -> None:
