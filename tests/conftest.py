@@ -74,6 +74,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured, and never assert."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name} in {report.nodeid}: {value}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Say last what was not run, and what it takes."""
     for reason in _skipped(config):

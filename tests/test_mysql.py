@@ -255,7 +255,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_a_cluster_that_loses_a_node_loses_no_write_and_shows_each_at_every_node(
-    project: Path, cluster: Cluster
+    project: Path, cluster: Cluster, record_property: Callable[[str, object], None]
 ) -> None:
     first, second, third = cluster.nodes
     url = create_database(first.url)
@@ -312,9 +312,10 @@ def test_a_cluster_that_loses_a_node_loses_no_write_and_shows_each_at_every_node
     acknowledged = [(thread, item) for part, _ in given for thread, item in part]
     resumed = min(end for start, end in given[0][1] if start > killed)
     longest = max(end - start for _, times in given for start, end in times)
-    print(
+    record_property(
+        "measured",
         f"{len(acknowledged)} acknowledged; the first by the processes of the node that was "
-        f"killed {resumed - killed:.1f} s later; the longest wait {longest:.1f} s"
+        f"killed {resumed - killed:.1f} s later; the longest wait {longest:.1f} s",
     )
     for node in cluster.nodes:
         check_items(items_in(f"{node.url}{database}"), acknowledged)
