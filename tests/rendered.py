@@ -77,6 +77,40 @@ if __name__ == "__main__":
 """
 
 
+# A script that appends from 50 streams, each to a thread of its own and to a shared one, until it is
+# sent a line; then it prints what was acknowledged. Its argument after the URL is part of the ids.
+STREAMS = """
+import itertools
+
+_, name = arguments
+acknowledged = []
+ending = asyncio.Event()
+
+
+async def stream(store, number):
+    own = a_thread(f"thr_{name}_{number}")
+    await store.save_thread(own, alice)
+    for turn in itertools.count():
+        item_id = f"msg_{name}_{number}_{turn:06}"
+        item = a_message(item_id, own.id, created_at=datetime.now())
+        await store.add_thread_item(own.id, item, alice)
+        acknowledged.append((own.id, item_id))
+        await store.add_thread_item("thr_shared", a_message(item_id, "thr_shared"), alice)
+        acknowledged.append(("thr_shared", item_id))
+        if ending.is_set():
+            break
+
+
+# A machine may take long to start the server, and this is no test of how long.
+async with ChatStore(url, pool_timeout=60, write_timeout=90) as store:
+    await store.save_thread(a_thread("thr_shared"), alice)
+    asyncio.get_running_loop().add_reader(sys.stdin, ending.set)
+    print("ready", flush=True)
+    await asyncio.gather(*(stream(store, number) for number in range(50)))
+print(json.dumps(acknowledged))
+"""
+
+
 def _environment(project: Path) -> Mapping[str, str]:
     path = [str(project / "src"), str(project / "tests" / "chat_store")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
@@ -151,6 +185,24 @@ def query(url: str, statement: str) -> list[tuple[Any, ...]]:
     with connect(url) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def check_items(found: list[tuple[str, str]], acknowledged: list[tuple[str, str]]) -> int:
+    """See that every acknowledged item is there once, and each writer's in its order.
+
+    Args:
+        found: The thread and the id of each item that is there, in order.
+        acknowledged: The same of those that were acknowledged.
+
+    Returns:
+        How many writers there were, in all threads.
+    """
+    assert sorted(found) == sorted(acknowledged)  # each of them once, and nothing else
+    in_order: dict[tuple[str, str], list[str]] = {}
+    for thread, item in found:
+        in_order.setdefault((thread, item.rpartition("_")[0]), []).append(item)
+    assert all(items == sorted(items) for items in in_order.values())
+    return len(in_order)
 
 
 def wait_until(condition: Callable[[], object], *processes: "subprocess.Popen[str]") -> None:

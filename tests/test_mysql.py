@@ -21,6 +21,8 @@ import pytest
 from conftest import IN_CI
 from galera import Cluster, connect, find_library, query
 from rendered import (
+    STREAMS,
+    check_items,
     finish_script,
     import_rendered,
     run_command,
@@ -118,15 +120,6 @@ def items_in(url: str) -> list[tuple[str, str]]:
         "SELECT CONVERT(thread_id USING utf8mb4), CONVERT(id USING utf8mb4) FROM chatkit_items "
         "ORDER BY owner_id, thread_id, created_at, position",
     )
-
-
-def check_items(found: list[tuple[str, str]], acknowledged: list[tuple[str, str]]) -> None:
-    """See that every acknowledged item is there once, and each writer's in its order."""
-    assert sorted(found) == sorted(acknowledged)
-    in_order: dict[tuple[str, str], list[str]] = {}
-    for thread, item in found:
-        in_order.setdefault((thread, item.rpartition("_")[0]), []).append(item)
-    assert all(items == sorted(items) for items in in_order.values())
 
 
 # --- A cluster
@@ -411,42 +404,12 @@ def check_plan(url: str, statement: str, parameters: tuple[object, ...]) -> None
 
 # --- A server that goes away
 
-STREAMS = """
-import itertools
-
-acknowledged = []
-ending = asyncio.Event()
-
-
-async def stream(store, number):
-    own = a_thread(f"thr_{number}")
-    await store.save_thread(own, alice)
-    for turn in itertools.count():
-        item_id = f"msg_{number}_{turn:06}"
-        item = a_message(item_id, own.id, created_at=datetime.now())
-        await store.add_thread_item(own.id, item, alice)
-        acknowledged.append((own.id, item_id))
-        await store.add_thread_item("thr_shared", a_message(item_id, "thr_shared"), alice)
-        acknowledged.append(("thr_shared", item_id))
-        if ending.is_set():
-            break
-
-
-# A machine may take long to start the server, and this is no test of how long.
-async with ChatStore(url, pool_timeout=60, write_timeout=90) as store:
-    await store.save_thread(a_thread("thr_shared"), alice)
-    asyncio.get_running_loop().add_reader(sys.stdin, ending.set)
-    print("ready", flush=True)
-    await asyncio.gather(*(stream(store, number) for number in range(50)))
-print(json.dumps(acknowledged))
-"""
-
 
 def test_restarts_and_crashes_of_the_server_lose_and_duplicate_nothing_acknowledged(
     project: Path, server: Any, url: str
 ) -> None:
     migrated(project, url)
-    process = start_script(project, STREAMS, url)
+    process = start_script(project, STREAMS, url, "a")
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":

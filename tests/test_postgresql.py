@@ -22,6 +22,8 @@ import psycopg
 import pytest
 from conftest import IN_CI
 from rendered import (
+    STREAMS,
+    check_items,
     connect,
     finish_script,
     import_rendered,
@@ -196,36 +198,6 @@ def check_plan(
 
 # --- A server that goes away
 
-STREAMS = """
-import itertools
-
-_, name = arguments
-acknowledged = []
-ending = asyncio.Event()
-
-
-async def stream(store, number):
-    own = a_thread(f"thr_{name}_{number}")
-    await store.save_thread(own, alice)
-    for turn in itertools.count():
-        item_id = f"msg_{name}_{number}_{turn:06}"
-        item = a_message(item_id, own.id, created_at=datetime.now())
-        await store.add_thread_item(own.id, item, alice)
-        acknowledged.append((own.id, item_id))
-        await store.add_thread_item("thr_shared", a_message(item_id, "thr_shared"), alice)
-        acknowledged.append(("thr_shared", item_id))
-        if ending.is_set():
-            break
-
-
-# A machine may take long to start the server, and this is no test of how long.
-async with ChatStore(url, pool_timeout=60, write_timeout=90) as store:
-    await store.save_thread(a_thread("thr_shared"), alice)
-    asyncio.get_running_loop().add_reader(sys.stdin, ending.set)
-    print("ready", flush=True)
-    await asyncio.gather(*(stream(store, number) for number in range(50)))
-print(json.dumps(acknowledged))
-"""
 WALK = """
 async with ChatStore(url) as store:
     threads = (await store.load_threads(1000, None, "asc", alice)).data
@@ -275,12 +247,7 @@ def append_during(
     lines = run_script(project, WALK, url).splitlines()
     found = [(thread, item) for line in lines for thread, item in json.loads(line)]
     print(f"{len(acknowledged)} acknowledged, {len(found)} found")
-    assert sorted(found) == sorted(acknowledged)  # each of them once, and nothing else
-    in_order: dict[tuple[str, str], list[str]] = {}
-    for thread, item in found:
-        in_order.setdefault((thread, item.rpartition("_")[0]), []).append(item)
-    assert len(in_order) == 2 * 50 * len(names)
-    assert all(items == sorted(items) for items in in_order.values())
+    assert check_items(found, acknowledged) == 2 * 50 * len(names)
 
 
 def wait_for_items(url: str, count: int, processes: "list[subprocess.Popen[str]]") -> None:
