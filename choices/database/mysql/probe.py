@@ -210,6 +210,7 @@ class Probe:
         place = f"{parts.hostname}:{parts.port or 3306}"
         self.url = f"mysql://{self._name}:{password}@{place}/{self._name}"
         self._connection = _connect(server_url())
+        [(self._time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
 
     def __enter__(self) -> typing_extensions.Self:
         self._disconnect_others()
@@ -226,6 +227,9 @@ class Probe:
         traceback: TracebackType | None,
     ) -> None:
         self._disconnect_others()
+        [(time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
+        if time_zone != self._time_zone:  # the server may be somebody's
+            self.execute(f"SET GLOBAL time_zone = '{self._time_zone}'")
         self._connection.close()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
