@@ -253,7 +253,8 @@ SLIPS = [
 
 # What depends on the database most: whether the suite can see it in each.
 SLIPS_ON_SERVERS = [
-    Slip("R10", "statements.py", "FOR SHARE\n", "", "postgresql"),
+    # Without the lock alone, an item slips in beside a deletion only now and then.
+    Slip("R10", "statements.py", " AND thread.deleted_at IS NULL\nFOR SHARE", "", "postgresql"),
     Slip(
         "R17",
         "statements.py",
@@ -277,7 +278,7 @@ SLIPS_ON_SERVERS = [
         "        return await",
         "postgresql",
     ),
-    Slip("R10", "statements.py", "LOCK IN SHARE MODE\n", "", "mysql"),
+    Slip("R10", "statements.py", " AND thread.deleted_at IS NULL\nLOCK IN SHARE MODE", "", "mysql"),
     Slip("R11", "migrations/0001_tables.sql", "VARBINARY(1020)", "VARCHAR(255)", "mysql"),
     Slip(
         "R17",
