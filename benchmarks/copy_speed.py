@@ -43,18 +43,25 @@ def compare(
     what: str, ours: Path, static: Path, answers: Answers, rounds: int, project: Path
 ) -> None:
     """Copy both templates in turns, and print what it took."""
-    times: dict[Path, list[float]] = {ours: [], static: []}
-    for _ in range(rounds):
-        times[ours].append(seconds(ours, project, answers))
-        times[static].append(seconds(static, project, {}))
+    times = in_turns(ours, static, answers, rounds, project)
     print(what)
-    for name, template in (("this template", ours), ("static files", static)):
-        values = [1000 * value for value in times[template]]
+    for name, taken in times.items():
+        values = [1000 * value for value in taken]
         median, low, high = statistics.median(values), min(values), max(values)
         print(f"  {name:14} {median:5.0f} ms  ({low:.0f} to {high:.0f})")
-    print(
-        f"  ratio          {statistics.median(times[ours]) / statistics.median(times[static]):5.2f}"
-    )
+    one, other = map(statistics.median, times.values())
+    print(f"  ratio          {one / other:5.2f}")
+
+
+def in_turns(
+    ours: Path, static: Path, answers: Answers, rounds: int, project: Path
+) -> dict[str, list[float]]:
+    """Copy both templates in turns; give the seconds of each copy."""
+    times: dict[str, list[float]] = {"this template": [], "static files": []}
+    for _ in range(rounds):
+        times["this template"].append(seconds(ours, project, answers))
+        times["static files"].append(seconds(static, project, {}))
+    return times
 
 
 def main() -> None:
