@@ -4,18 +4,25 @@ They are made from the JSON schemas of the SDK's own union, not from a list, so 
 a later SDK adds is tested without a change here.
 """
 
-from typing import Any, TypeAlias, get_args
+import json
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from chatkit.types import ThreadItem
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 Schema: TypeAlias = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
 
 ITEM_TYPES: tuple[type[ThreadItem], ...] = get_args(get_args(ThreadItem)[0])
 
-_FREE_FORM = {"text": "\0 \U0001f600", "numbers": [1, 2**70, 0.1], "none": None}
+_TEXT = "any text"
+_FREE_FORM = {
+    "text": f"\0 \U0001f600 {_TEXT}",
+    "numbers": [1, 2**70, 0.1],
+    "none": None,
+}
 _SCALARS = {
-    "string": "text",
+    "string": _TEXT,
     "integer": 7,
     "number": 0.1,
     "boolean": True,
@@ -24,12 +31,18 @@ _SCALARS = {
 _FORMATS = {"date-time": "2026-01-02T12:00:00.123456Z", "uri": "https://example.com/a"}
 
 
-def samples_of(item_type: type[ThreadItem]) -> list[ThreadItem]:
-    """Make items of a type, which together show every alternative that its fields allow."""
-    adapter: TypeAdapter[ThreadItem] = TypeAdapter(item_type)
+def samples_of(model: type[Model]) -> list[Model]:
+    """Make samples of a model, which together show every alternative that its fields allow."""
+    adapter = TypeAdapter(model)
     schema = adapter.json_schema()
     values = _values(schema, schema.get("$defs", {}), ())
     return [adapter.validate_python(value) for value in values]
+
+
+def with_text(sample: Model, text: str) -> Model:
+    """Put a text into a sample, wherever its fields take any text."""
+    old, new = (json.dumps(value)[1:-1] for value in (_TEXT, text))
+    return type(sample).model_validate_json(sample.model_dump_json().replace(old, new))
 
 
 def _values(

@@ -118,6 +118,8 @@ class Uploads(AttachmentStore[RequestContext]):
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
         """Take the id from the Store, in the format of its `ids.py`."""
+        if not hasattr(self._store, "generate_attachment_id"):  # another's Store
+            return super().generate_attachment_id(mime_type, context)
         return self._store.generate_attachment_id(mime_type, context)
 
     async def create_attachment(

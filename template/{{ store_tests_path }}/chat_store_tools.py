@@ -5,8 +5,11 @@ decorator `async_test` runs their coroutine on a loop of this suite's own.
 """
 
 import asyncio
+import contextlib
 import functools
+import itertools
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -32,6 +35,9 @@ T = TypeVar("T")
 _loop = asyncio.new_event_loop()
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456)
+
+THOROUGH = os.environ.get("CHAT_STORE_THOROUGH") == "1"
+"""Whether tests that look for the unexpected are to look for it longer."""
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -69,6 +75,13 @@ async def eventually(condition: Callable[[], object]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("What was waited for did not happen.")
+
+
+def a_chance() -> random.Random:
+    """Make the source of a test's random moments; what a failure prints repeats it."""
+    seed = random.randrange(2**32) if THOROUGH else 1
+    print(f"The moments are those of the seed {seed}.")
+    return random.Random(seed)
 
 
 def a_thread(thread_id: str = "thr_1", **fields: Any) -> ThreadMetadata:
@@ -216,6 +229,38 @@ async def walk(
             return items
         assert page.after not in (None, after)  # or the walk would never end
         after = page.after
+
+
+async def append_until(
+    ended: asyncio.Event,
+    store: ChatStore,
+    context: RequestContext,
+    name: str,
+    error: type[Exception],
+) -> list[str]:
+    """Append to thr_1 until told to end, and at least one item is acknowledged.
+
+    Args:
+        ended: Tells it to end.
+        store: The Store.
+        context: Whose the thread is.
+        name: How the items' ids begin.
+        error: What a call may raise; its item is then not acknowledged.
+
+    Returns:
+        The ids of the items that were acknowledged, in their order.
+    """
+    acknowledged: list[str] = []
+    for number in itertools.count():
+        if ended.is_set() and acknowledged:
+            break
+        item_id = f"{name}_{number:05}"
+        with contextlib.suppress(error):
+            await store.add_thread_item("thr_1", a_message(item_id), context)
+            acknowledged.append(item_id)
+        # A Store that blocks the loop would never let the others have their turn.
+        await asyncio.sleep(0)
+    return acknowledged
 
 
 KINDS: tuple[str, ...] = (*get_args(StoreItemType), "from_the_future")

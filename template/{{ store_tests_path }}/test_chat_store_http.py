@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
-from chat_store_contexts import make_context
+from chat_store_adapter import make_context, open_store
 from chat_store_database import Probe
 from chat_store_http import Client, read_up_to, serving
 from chat_store_scripted import (
@@ -49,7 +49,7 @@ def alice_at_a_server(probe: Probe, *turns: Turn) -> Generator[Client, None, Non
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None, None]:
-        async with ChatStore(probe.url) as store:
+        async with open_store(probe) as store:
             app.state.server = ScriptedServer(store, *turns)
             yield
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from chat_store_contexts import make_context, make_look_alikes
+from chat_store_adapter import make_context, only_own
+from chat_store_contexts import make_look_alikes
 from chat_store_database import Probe
 from chat_store_tools import (
     READS,
@@ -98,6 +99,7 @@ async def test_R12_a_thread_that_one_owner_deleted_does_not_block_the_other(
 # --- R13: an item belongs to its thread's owner by the database's own constraint
 
 
+@only_own
 @async_test
 async def test_R13_the_database_refuses_an_item_for_another_owners_thread(
     store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
@@ -148,6 +150,15 @@ async def test_R14_the_items_of_a_thread_that_is_not_there_are_an_empty_page(
 OWNERLESS: list[Any] = [object(), {}, make_context(None), make_context("")]
 
 
+@pytest.mark.parametrize("method", ["save_thread", "save_attachment"])
+@async_test
+async def test_R15_nobody_can_save_anything(
+    store: ChatStore, nobody: RequestContext, method: str
+) -> None:
+    with pytest.raises(Exception):  # noqa: B017 - of whatever type
+        await WRITES[method](store, nobody)
+
+
 class Attributes:
     """A context that has attributes, and is of no class that the Store could know."""
 
@@ -181,6 +192,7 @@ def copy_as(kind: Callable[[dict[str, Any]], Any], context: object) -> Any:
     return kind(fields)
 
 
+@only_own
 @pytest.mark.parametrize("method", [*WRITES, *READS])
 @async_test
 async def test_R15_without_an_owner_every_method_says_what_is_missing(
@@ -203,6 +215,7 @@ async def test_R15_without_an_owner_every_method_says_what_is_missing(
         assert value == "alice"
 
 
+@only_own
 @async_test
 async def test_R15_a_context_that_lacks_a_field_is_never_another_owners(
     alice: RequestContext,
@@ -219,6 +232,7 @@ async def test_R15_a_context_that_lacks_a_field_is_never_another_owners(
             assert owner == owner_id(alice), name
 
 
+@only_own
 @pytest.mark.parametrize("kind", [Attributes, dict, Keys])
 @async_test
 async def test_R15_the_owner_is_read_by_attribute_or_key_whatever_the_class(
@@ -236,6 +250,7 @@ async def test_R15_the_owner_is_read_by_attribute_or_key_whatever_the_class(
     assert await store.load_threads(20, None, "asc", alice) == Page()
 
 
+@only_own
 @async_test
 async def test_R15_owners_that_look_alike_are_different_owners(
     store: ChatStore, probe: Probe
@@ -257,6 +272,7 @@ async def test_R15_owners_that_look_alike_are_different_owners(
         assert count_rows(probe, table) == len(contexts)
 
 
+@only_own
 @pytest.mark.parametrize(
     ("owner", "other"),
     [
@@ -277,6 +293,7 @@ async def test_R15_integers_and_uuids_are_owners_too(
     assert await store.load_threads(20, None, "asc", make_context(other)) == Page()
 
 
+@only_own
 @pytest.mark.parametrize("owner", [True, False, 1.5, b"alice", ["alice"], object()])
 def test_R15_no_other_type_is_an_owner(owner: object) -> None:
     with pytest.raises(OwnerError, match=type(owner).__name__):

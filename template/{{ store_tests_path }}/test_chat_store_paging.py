@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
     NOON,
@@ -38,8 +39,11 @@ class Items:
         created_at: datetime = NOON,
         text: str = "",
     ) -> None:
-        """Save an item, and its thread with it."""
-        await store.save_thread(a_thread(), context)
+        """Save an item, and its thread unless it is there."""
+        try:
+            await store.load_thread("thr_1", context)
+        except NotFoundError:
+            await store.save_thread(a_thread(), context)
         item = a_message(row_id, text=text, created_at=created_at)
         await store.add_thread_item("thr_1", item, context)
 
@@ -250,6 +254,17 @@ async def test_R18_a_walk_is_not_disturbed_by_what_is_saved_meanwhile(
     assert turn > 1
     assert [row_id for row_id in seen if row_id in ids] == in_order(ids, order)
     assert len(set(seen)) == len(seen)
+
+
+@each_listing
+@async_test
+async def test_R18_rows_that_were_saved_at_once_are_returned_exactly_once(
+    store: ChatStore, alice: RequestContext, listing: Listing
+) -> None:
+    ids = [f"row_{number:02}" for number in range(40)]
+    await asyncio.gather(*(listing.save(store, alice, row_id) for row_id in ids))
+    for order in ("asc", "desc"):
+        assert sorted(await walk(listing, store, alice, 1, order)) == ids
 
 
 # --- R19: has_more and after are exact
@@ -473,17 +488,46 @@ async def test_R22_a_page_costs_one_round_trip(
         assert "OFFSET" not in sent[0]
 
 
-@async_test
-async def test_R22_a_page_is_a_range_of_an_index(
-    store: ChatStore, probe: Probe, alice: RequestContext
+@only_own
+@pytest.mark.parametrize("count", [3_000, 30_000])
+def test_R22_a_page_is_a_range_of_an_index_however_many_rows_there_are(
+    store: ChatStore, probe: Probe, count: int
 ) -> None:
-    for listing in (Items(), Threads()):
-        await fill(listing, store, alice, 20)
+    probe.fill(count)
     flaws = {
         name: probe.flaws_in_plan(statement)
         for name, statement in PAGE_STATEMENTS.items()
     }
     assert not any(flaws.values()), flaws
+
+
+@only_own
+@each_listing
+@each_order
+@async_test
+async def test_R22_a_page_reads_hardly_more_rows_than_it_has(
+    store: ChatStore,
+    alice: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+    listing: Listing,
+    order: str,
+) -> None:
+    ids = in_order(await fill(listing, store, alice, 9), order)
+    database = store._database  # pyright: ignore[reportPrivateUsage]
+    read = database.read
+    counts: list[int] = []
+
+    async def read_and_count(statement: str, params: Sequence[object]) -> list[Any]:
+        rows = await read(statement, params)
+        counts.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(database, "read", read_and_count)
+    for after in (None, ids[1]):
+        page = await listing.page(store, alice, after, 2, order)
+        assert len(page.data) == 2
+    # One more tells whether there is more, and one is the cursor's own.
+    assert max(counts) <= 4
 
 
 # --- R23: a read after a write sees it

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 import pytest
+from chat_store_adapter import only_own
 from chat_store_scripted import (
     Events,
     ScriptedServer,
@@ -437,6 +438,7 @@ async def test_input_transcribe_stores_nothing(
         assert (await store.load_threads(20, None, "desc", context)).data == []
 
 
+@only_own
 def test_every_request_type_of_the_installed_sdk_is_tested_here() -> None:
     union, _ = get_args(ChatKitReq)
     request_types: list[str] = [

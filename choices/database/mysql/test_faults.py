@@ -1,0 +1,1 @@
+{% include "choices/database/server_faults.py" %}

@@ -1,0 +1,122 @@
+"""Runs the rendered suite on Stores as people publish them, and tells which promises each breaks.
+
+python scripts/patterns.py            prints the table
+python scripts/patterns.py --write    writes it to docs/published-patterns.md
+python scripts/patterns.py --check    fails if that file says something else
+"""
+
+import argparse
+import inspect
+import os
+import re
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import published_patterns
+from rendering import copy_tree, render, run
+
+DOCUMENT = ROOT / "docs" / "published-patterns.md"
+
+# The adapter of each pattern; none is the Store that this template renders.
+PATTERNS: dict[str, type[published_patterns.Adapter] | None] = {
+    "this template": None,
+    "in memory": published_patterns.Memory,
+    "connection per call": published_patterns.ConnectionPerCall,
+    "`INSERT OR REPLACE`": published_patterns.InsertOrReplace,
+    "check, then insert": published_patterns.CheckThenInsert,
+}
+SIGNS = {"kept": "kept", "BROKEN": "**broken**", "not tested": "–", None: "–"}
+
+HEAD = """\
+# Published patterns against the contract
+
+What the rendered suite says of four ways to write a Store that recur in tutorials and repositories. They were written by
+ourselves for this purpose, in [tests/published_patterns.py](../tests/published_patterns.py), after what is published:
+
+{patterns}
+
+`make patterns` runs the suite on each, through an adapter as in [Testing](testing.md), and writes this page. A promise is broken where
+one of its tests fails; a test may also fail because something that it builds on is broken. It is kept where those of its tests that
+could run have passed, and – means that none could: they take more than the adapter offers, such as a way to cut connections.
+
+| | promise | {names} |
+|---|---|{rule}
+"""
+
+
+def main() -> int:
+    """Run the suites; give the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
+    group.add_argument("--check", action="store_true", help=f"compare with {DOCUMENT.name}")
+    options = parser.parse_args()
+
+    with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
+        project = Path(directory) / "project"
+        render(copy_tree(Path(directory) / "template"), project, {})
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            verdicts = list(pool.map(lambda name: judge(project, name), PATTERNS))
+    text = document(dict(zip(PATTERNS, verdicts, strict=True)))
+    if options.write:
+        DOCUMENT.write_text(text, encoding="utf-8")
+    elif not options.check:
+        print(text)
+    elif DOCUMENT.read_text(encoding="utf-8") != text:
+        print(text)
+        print(f"{DOCUMENT.relative_to(ROOT)} says something else: run `make patterns`")
+        return 1
+    return 0
+
+
+def judge(project: Path, name: str) -> dict[str, tuple[str, str]]:
+    """Run the suite on a pattern.
+
+    Returns:
+        For each rule, its promise and whether it is kept.
+    """
+    adapter = PATTERNS[name]
+    environment = {"PYTHONPATH": str(ROOT / "tests")}
+    if adapter is not None:
+        environment["CHAT_STORE_TEST_ADAPTER"] = f"{adapter.__module__}:{adapter.__name__}"
+    done = run(
+        # Nobody reads why an assertion failed, and to explain it can take long.
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=no", "--assert=plain"),
+        "tests",
+        cwd=project,
+        env=environment,
+        without="PYTEST_",
+    )
+    lines = re.findall(r"^(R\d\d)  (.*?) +(kept|BROKEN|not tested)$", done.stdout, re.MULTILINE)
+    if not lines:
+        raise SystemExit(f"The suite said nothing of {name}:\n{done.stdout}")
+    return {rule: (promise, verdict) for rule, promise, verdict in lines}
+
+
+def document(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
+    """Make the page."""
+    patterns = "\n".join(
+        f"- **{name}**: {inspect.getdoc(adapter.STORE)}"
+        for name, adapter in PATTERNS.items()
+        if adapter is not None
+    )
+    page = HEAD.format(patterns=patterns, names=" | ".join(PATTERNS), rule="---|" * len(PATTERNS))
+    rules = verdicts["this template"]
+    for rule, (promise, _) in rules.items():
+        cells = [SIGNS[verdict.get(rule, (None, None))[1]] for verdict in verdicts.values()]
+        page += f"| {rule} | {promise} | {' | '.join(cells)} |\n"
+    broken = [
+        str(sum(verdict == "BROKEN" for _, verdict in of.values())) for of in verdicts.values()
+    ]
+    return page + f"| | broken | {' | '.join(broken)} |\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
