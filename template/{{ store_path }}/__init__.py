@@ -16,6 +16,7 @@ from .errors import (
     OwnerError,
     SchemaError,
     StoreClosedError,
+    TransferError,
     UnreadableError,
 )
 from .store import ChatStore
@@ -30,6 +31,7 @@ __all__ = [
     "RequestContext",
     "SchemaError",
     "StoreClosedError",
+    "TransferError",
     "UnreadableError",
     "owner_id",
 ]

@@ -26,6 +26,10 @@ class SchemaError(ChatStoreError, RuntimeError):
     """The tables are older than this code, or too new for it (R37)."""
 
 
+class TransferError(ChatStoreError):
+    """An export cannot be written or read; the message says where, and what to do."""
+
+
 class UnreadableError(ChatStoreError):
     """A stored row does not validate against the installed SDK's models (R29)."""
 

@@ -6,7 +6,7 @@ half way leaves nothing half done.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import statements
@@ -69,17 +69,25 @@ async def status(database: Database) -> SchemaStatus:
     )
 
 
-async def apply_pending(database: Database) -> list[str]:
+async def apply_pending(
+    database: Database, begin: Callable[[str], None] | None = None
+) -> list[str]:
     """Apply the migrations that are missing, oldest first.
 
     Args:
         database: An open database.
+        begin: Is told the name of each before it is applied.
 
     Returns:
         The names of those that this call applied; another process may have been faster.
     """
-    pending = (await status(database)).pending
-    return [migration.name for migration in pending if await database.apply(migration)]
+    applied: list[str] = []
+    for migration in (await status(database)).pending:
+        if begin is not None:
+            begin(migration.name)
+        if await database.apply(migration):
+            applied.append(migration.name)
+    return applied
 
 
 def script(migrations: Sequence[Migration]) -> str:

@@ -8,6 +8,7 @@ deals with it, for every write on every database.
 
 import asyncio
 import logging
+import math
 from typing import TypeVar
 
 import anyio
@@ -45,7 +46,7 @@ async def settle(write: asyncio.Future[T], timeout: float) -> T:
     with anyio.CancelScope(shield=True):
         while not write.done() and (remaining := deadline - clock()) > 0:
             try:
-                await asyncio.wait({write}, timeout=remaining)
+                await ended(write, remaining)
             except asyncio.CancelledError as error:
                 cancellation = error
     if cancellation is not None or not write.done():
@@ -54,6 +55,32 @@ async def settle(write: asyncio.Future[T], timeout: float) -> T:
             f"A write did not end within {timeout:g} s; it may still take effect."
         )
     return write.result()
+
+
+async def ended(future: asyncio.Future[T], timeout: float = math.inf) -> None:
+    """Wait until a future is done, whatever comes of it; being cancelled leaves it alone.
+
+    This is `asyncio.wait` for one future, at half the cost.
+
+    Args:
+        future: The future.
+        timeout: The longest wait, in seconds.
+    """
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    future.add_done_callback(wake)
+    timer = loop.call_later(timeout, wake) if timeout < math.inf else None
+    try:
+        await waiter
+    finally:
+        if timer is not None:
+            timer.cancel()
+        future.remove_done_callback(wake)
 
 
 def _log_failure(write: asyncio.Future[T]) -> None:

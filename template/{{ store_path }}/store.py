@@ -10,10 +10,12 @@ update`.
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import typing_extensions
 from chatkit.store import NotFoundError, Store, StoreItemType
@@ -85,6 +87,7 @@ class ChatStore(Store[RequestContext]):
         async with self._lifecycle:
             if self._is_open:
                 return
+            codec.prepare()
             try:
                 await self._database.open()
                 if self._auto_migrate:
@@ -113,8 +116,11 @@ class ChatStore(Store[RequestContext]):
     ) -> None:
         await self.close()
 
-    async def migrate(self) -> list[str]:
+    async def migrate(self, begin: Callable[[str], None] | None = None) -> list[str]:
         """Bring the tables up to date; safe while others do the same (R37).
+
+        Args:
+            begin: Is told the name of each migration before it is applied.
 
         Returns:
             The names of the migrations that this call applied.
@@ -122,7 +128,7 @@ class ChatStore(Store[RequestContext]):
         Raises:
             DatabaseError: The database cannot be reached, or refused.
         """
-        return await self._while_connected(apply_pending)
+        return await self._while_connected(partial(apply_pending, begin=begin))
 
     async def schema_status(self) -> SchemaStatus:
         """Compare the tables with this code, without changing them.
@@ -135,20 +141,85 @@ class ChatStore(Store[RequestContext]):
         """
         return await self._while_connected(status)
 
+    async def export_rows(
+        self, file: IO[bytes], report: Callable[[int, int], None] | None = None
+    ) -> Counter[str]:
+        """Write all rows to a file, or those that an interrupted export has not written.
+
+        Args:
+            file: Empty, or what an interrupted export has left; or a pipe.
+            report: Is told now and then how many rows the file holds, and how many it
+                will hold.
+
+        Returns:
+            How many rows of each kind ("thread", "item", "attachment") the file holds.
+
+        Raises:
+            SchemaError: The tables do not suit this code (R37).
+            TransferError: The file is a complete export, or none of ours; or a row is
+                damaged.
+        """
+        # Here, since it takes time to import, and a server needs none of it.
+        from .transfer import export_rows
+
+        return await self._while_connected(
+            partial(export_rows, file=file, report=report)
+        )
+
+    async def import_rows(
+        self, file: IO[bytes], report: Callable[[int, int], None] | None = None
+    ) -> Counter[str]:
+        """Store the rows of an exported file that are not there yet; overwrite nothing.
+
+        Args:
+            file: The export, from its beginning.
+            report: Is told now and then how many rows were dealt with, of how many; 0
+                where that is unknown.
+
+        Returns:
+            How many rows of each kind the file holds, and how many were "there".
+
+        Raises:
+            SchemaError: The tables do not suit this code (R37).
+            TransferError: The file is no complete export, or a row cannot be stored.
+        """
+        from .transfer import import_rows
+
+        return await self._while_connected(
+            partial(import_rows, file=file, report=report)
+        )
+
     # --- ids
 
     def generate_thread_id(self, context: RequestContext) -> str:
-        """Return a new thread id, in the format of `ids.py`."""
+        """Return a new thread id, in the format of `ids.py`; it can be a key (R11).
+
+        Raises:
+            IdError: It could not be made.
+        """
         return new_id("thread", None, context)
 
     def generate_item_id(
         self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestContext
     ) -> str:
-        """Return a new item id, in the format of `ids.py`, with the SDK's prefix."""
+        """Return a new item id, in the format of `ids.py`; it can be a key (R11).
+
+        Args:
+            item_type: What it is for, such as "message" or "tool_call".
+            thread: The thread of the item.
+            context: The request that asks.
+
+        Raises:
+            IdError: It could not be made.
+        """
         return new_id(item_type, thread, context)
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
-        """Return a new attachment id, for your AttachmentStore's method of this name."""
+        """Return a new attachment id, for your AttachmentStore's method of this name.
+
+        Raises:
+            IdError: It could not be made.
+        """
         return new_id("attachment", None, context)
 
     # --- chatkit.store.Store, in its order

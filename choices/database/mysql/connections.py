@@ -6,9 +6,9 @@ Statements are prepared on the server, so that values never become a part of SQL
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import anyio
 import asyncmy
@@ -16,8 +16,7 @@ import asyncmy.errors
 from asyncmy.pool import Pool as AsyncmyPool
 
 from .errors import DatabaseError, DatabaseTimeoutError
-
-T = TypeVar("T")
+from .timeouts import Deadline
 
 Pool: TypeAlias = AsyncmyPool
 """What can be handed in as `ChatStore(pool=…)`."""
@@ -184,9 +183,15 @@ class Connections:
         """
         turns = self._turns
         assert turns is not None
-        await self._in_time(turns.acquire(), timeout)
         try:
-            connection = await self._in_time(self._take(), timeout)
+            with Deadline(timeout):
+                connection = await self._take_in_turn(turns)
+        except TimeoutError:
+            raise DatabaseTimeoutError(
+                f"No connection to the server became free within {self._timeout:g} s: all of "
+                f"them (pool_size is {self._size}) are busy, or the server cannot be reached."
+            ) from None
+        try:
             try:
                 yield connection
             except BaseException:
@@ -197,6 +202,14 @@ class Connections:
                 self._give_back(connection, is_open=self._turns is turns)
         finally:
             turns.release()
+
+    async def _take_in_turn(self, turns: asyncio.Semaphore) -> Connection:
+        await turns.acquire()
+        try:
+            return await self._take()
+        except BaseException:
+            turns.release()
+            raise
 
     async def _take(self) -> Connection:
         if self._pool is not None:
@@ -225,20 +238,8 @@ class Connections:
         count = len(target.hosts)
         for attempt in range(count):
             turn = (self._host + attempt) % count
-            host, port = target.hosts[turn]
             try:
-                raw = await _asyncmy.connect(
-                    host=host,
-                    port=port,
-                    user=target.user,
-                    password=target.password.encode(),
-                    database=target.database,
-                    unix_socket=target.socket,
-                    charset="utf8mb4",
-                    connect_timeout=max(1, round(self._timeout / count)),
-                    ssl=target.tls,
-                )
-                connection = await self._set_up(raw)
+                connection = await self._connect_to(target, turn, self._timeout / count)
             except DRIVER_ERRORS:
                 if attempt == count - 1:
                     raise
@@ -246,6 +247,28 @@ class Connections:
                 self._host = turn
                 return connection
         raise AssertionError("there is no host")
+
+    async def _connect_to(
+        self, target: Target, turn: int, seconds: float
+    ) -> Connection:
+        host, port = target.hosts[turn]
+        # asyncmy's own time-out ends when something has accepted the connection.
+        with anyio.move_on_after(seconds):
+            raw = await _asyncmy.connect(
+                host=host,
+                port=port,
+                user=target.user,
+                password=target.password.encode(),
+                database=target.database,
+                unix_socket=target.socket,
+                charset="utf8mb4",
+                connect_timeout=max(1, round(seconds)),
+                ssl=target.tls,
+            )
+            return await self._set_up(raw)
+        raise asyncmy.errors.OperationalError(
+            CONNECTION_LOST, f"{host} did not answer within {seconds:g} s"
+        )
 
     async def _set_up(self, raw: RawConnection) -> Connection:
         connection = Connection(raw)
@@ -255,14 +278,6 @@ class Connections:
             raw.close()
             raise
         return connection
-
-    async def _in_time(self, wait: Awaitable[T], seconds: float) -> T:
-        with anyio.move_on_after(seconds):
-            return await wait
-        raise DatabaseTimeoutError(
-            f"No connection to the server became free within {self._timeout:g} s: all of "
-            f"them (pool_size is {self._size}) are busy, or the server cannot be reached."
-        )
 
 
 def error_code(error: Exception) -> int:

@@ -18,10 +18,8 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import parse_qsl, unquote
-
-import anyio
 
 from . import statements
 from .codec import UTC
@@ -35,6 +33,7 @@ from .connections import (
 )
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrations import Migration
+from .timeouts import Deadline, attend
 from .urls import split_url, take_option
 
 T = TypeVar("T")
@@ -128,8 +127,8 @@ class Database:
         await self._connections.close()
 
     async def read(
-        self, statement: str, params: Sequence[object]
-    ) -> list[tuple[str, str]]:
+        self, statement: str, params: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
         Args:
@@ -137,7 +136,7 @@ class Database:
             params: Its parameters, in order.
 
         Returns:
-            The rows, each an id and a payload.
+            The rows; for what the Store loads, each an id and a payload.
 
         Raises:
             DatabaseTimeoutError: No connection became free in time (R33), or no answer
@@ -165,7 +164,7 @@ class Database:
             committed. It raises the errors of `read`.
         """
         bound = [(statement, _bind(params)) for statement, params in steps]
-        call = self._call(partial(_execute, bound), self._statement_timeout)
+        call = self._with_retries(partial(_execute, bound), self._statement_timeout)
         task = asyncio.ensure_future(call)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -200,6 +199,11 @@ class Database:
     async def _call(
         self, action: Callable[[Connection], Awaitable[T]], seconds: float
     ) -> T:
+        return await attend(self._with_retries(action, seconds))
+
+    async def _with_retries(
+        self, action: Callable[[Connection], Awaitable[T]], seconds: float
+    ) -> T:
         clock = asyncio.get_running_loop().time
         give_up = clock() + self._pool_timeout
         attempts = 0
@@ -207,7 +211,7 @@ class Database:
             try:
                 remaining = max(give_up - clock(), 0.001)
                 async with self._connections.lend(remaining) as connection:
-                    with anyio.fail_after(seconds):
+                    with Deadline(seconds):
                         return await action(connection)
             except DatabaseError:
                 raise
@@ -242,20 +246,24 @@ async def _list_migrations(connection: Connection) -> dict[int, int]:
 async def _apply(migration: Migration, connection: Connection) -> bool | None:
     if await connection.fetch(statements.LOCK) != [(1,)]:
         return None
-    try:
-        await connection.run(statements.CREATE_MIGRATIONS)
-        if migration.version in await _list_migrations(connection):
-            return False
-        for statement in _split(migration.sql):
-            try:
-                await connection.run(statement)
-            except DRIVER_ERRORS as error:
-                if error_code(error) not in _DONE_BEFORE:
-                    raise
-        record = (migration.version, migration.name, migration.runs_with)
-        return await connection.execute(statements.RECORD_MIGRATION, record) == 1
-    finally:
-        await connection.fetch(statements.UNLOCK)
+    applied = await _apply_locked(migration, connection)
+    # Where that fails or is cancelled, the connection is closed, and the lock goes with it.
+    await connection.fetch(statements.UNLOCK)
+    return applied
+
+
+async def _apply_locked(migration: Migration, connection: Connection) -> bool:
+    await connection.run(statements.CREATE_MIGRATIONS)
+    if migration.version in await _list_migrations(connection):
+        return False
+    for statement in _split(migration.sql):
+        try:
+            await connection.run(statement)
+        except DRIVER_ERRORS as error:
+            if error_code(error) not in _DONE_BEFORE:
+                raise
+    record = (migration.version, migration.name, migration.runs_with)
+    return await connection.execute(statements.RECORD_MIGRATION, record) == 1
 
 
 def _parse(url: str, example: str) -> Target:

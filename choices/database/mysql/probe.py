@@ -26,6 +26,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pymysql
+import pytest
 import typing_extensions
 from chat_store_under_test import ChatStore, DatabaseOptions, connections
 from pymysql.constants import CLIENT
@@ -34,8 +35,9 @@ TABLES = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
 
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)
-WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 900)
-SELECT 'many', CONCAT('thr_', n), 1, '{}' FROM many;
+WITH RECURSIVE ones (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM ones WHERE n < 999)
+SELECT 'many', CONCAT('thr_', thousands.n * 1000 + ones.n), 1, '{}'
+FROM ones JOIN ones AS thousands WHERE thousands.n < COUNT DIV 1000;
 INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
 SELECT 'many', 'thr_1', id, 1, '{}' FROM chatkit_threads WHERE owner_id = 'many';
 ANALYZE TABLE chatkit_threads, chatkit_items
@@ -47,14 +49,15 @@ class Server:
 
     Args:
         program: `mariadbd` or `mysqld`.
+        place: Where to make the directory of the data, or None for memory, where there is
+            much of it: a commit is then cheap. What is tested is a crash of the server,
+            not one of the machine.
     """
 
-    def __init__(self, program: str) -> None:
-        # In memory, where there is much of it: a commit is then cheap. What is tested is a
-        # crash of the server, not one of the machine.
+    def __init__(self, program: str, place: Path | None = None) -> None:
         memory = Path("/dev/shm")
-        is_large = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
-        place = memory if is_large else None
+        if place is None and memory.is_dir():
+            place = memory if shutil.disk_usage(memory).free > 4 * 2**30 else None
         self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=place))
         self._program = program
         self._port = 0
@@ -192,6 +195,12 @@ def own_account() -> tuple[str, str]:
     return name, password
 
 
+@functools.cache
+def own_connection() -> "pymysql.Connection[Any]":
+    """Connect as the account of `server_url`, once: pymysql takes long to prepare for TLS."""
+    return _connect(server_url())
+
+
 class Probe:
     """An empty database, for one test."""
 
@@ -202,14 +211,18 @@ class Probe:
     BLOCKING_MODULES = ()
 
     # Waits that are short enough for a test, whatever it is that the Store waits for.
-    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.2, statement_timeout=0.2)
+    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:
         self._name, password = own_account()
         parts = urlsplit(server_url())
         place = f"{parts.hostname}:{parts.port or 3306}"
         self.url = f"mysql://{self._name}:{password}@{place}/{self._name}"
-        self._connection = _connect(server_url())
+        try:
+            own_connection().ping(reconnect=False)
+        except pymysql.err.MySQLError:  # a test has restarted the server
+            own_connection.cache_clear()
+        self._connection = own_connection()
         [(self._time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
 
     def __enter__(self) -> typing_extensions.Self:
@@ -230,7 +243,12 @@ class Probe:
         [(time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
         if time_zone != self._time_zone:  # the server may be somebody's
             self.execute(f"SET GLOBAL time_zone = '{self._time_zone}'")
-        self._connection.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where Stores reach the server."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "localhost", parts.port or 3306
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a SELECT on a connection of its own."""
@@ -295,9 +313,32 @@ class Probe:
         with self._holding("READ"):
             yield
 
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        connection = _connect(server_url(), self._name)
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(_DELETE_THREADS)
+            yield
+            cursor.execute("COMMIT")
+        connection.close()
+
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it."""
         self._disconnect_others()
+
+    def conflict_once(self) -> None:
+        """Make the first write meet a deadlock, which ends it and nothing else."""
+        # No transaction takes back that a number was given out.
+        self.execute("CREATE TABLE conflicts (n INT AUTO_INCREMENT PRIMARY KEY)")
+        body = (
+            "INSERT INTO conflicts VALUES (); IF LAST_INSERT_ID() = 1 THEN "
+            "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213; END IF;"
+        )
+        for table in TABLES:
+            for event in ("INSERT", "UPDATE", "DELETE"):
+                self._add_trigger(f"AFTER {event} ON {table}", body)
 
     def break_at_commit(self, store: ChatStore) -> None:
         """Make the first of the Store's connections that writes die when it has done so."""
@@ -310,6 +351,15 @@ class Probe:
         for table in TABLES:
             for event in ("INSERT", "UPDATE", "DELETE"):
                 self._add_trigger(f"AFTER {event} ON {table}", body)
+
+    def crash_server(self) -> None:
+        """Kill the server of the suite's own with SIGKILL, and start it again."""
+        if os.environ.get("CHAT_STORE_TEST_URL"):
+            pytest.skip("The server of CHAT_STORE_TEST_URL is not ours to kill.")
+        own_server().stop(signal.SIGKILL)
+        own_server().start()
+        self._connection.close()
+        self._connection = _connect(server_url(), self._name)
 
     @contextmanager
     def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
@@ -379,10 +429,12 @@ class Probe:
         ):
             yield sent
 
+    def fill(self, count: int) -> None:
+        """Make some thousands of threads, and as many items in one, with statistics."""
+        self.run_script(_MANY_ROWS.replace("COUNT", str(count)))
+
     def flaws_in_plan(self, statement: str) -> list[str]:
         """Give the steps of a statement's plan that sort, or read beside a key's range."""
-        # Small tables are read whole, so there have to be rows enough, and statistics.
-        self.run_script(_MANY_ROWS)
         values = ["'many'", "'thr_1'", "'thr_450'", "20"]
         if "chatkit_items" not in statement:
             values.pop(1)
@@ -392,7 +444,6 @@ class Probe:
             lambda text, value: text.replace("?", value, 1), values, statement
         )
         plan = self.query(f"EXPLAIN FORMAT = TRADITIONAL {explained}")
-        self.execute("DELETE FROM chatkit_threads WHERE owner_id = 'many'")
         found: list[str] = []
         for step in plan:
             text = " ".join(map(str, step))
@@ -436,3 +487,4 @@ class Probe:
 
 
 _REFUSE = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused';"
+_DELETE_THREADS = "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"

@@ -20,14 +20,13 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypedDict, TypeVar
-
-import anyio
+from typing import Any, TypedDict, TypeVar
 
 from . import statements
 from .connections import DRIVER_ERRORS, Connection, Connections, Pool, message, sqlstate
 from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
 from .migrations import Migration
+from .timeouts import Deadline, attend
 from .urls import split_url, take_option
 
 T = TypeVar("T")
@@ -123,8 +122,8 @@ class Database:
         await self._connections.close()
 
     async def read(
-        self, statement: str, params: Sequence[object]
-    ) -> list[tuple[str, str]]:
+        self, statement: str, params: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
         Args:
@@ -132,7 +131,7 @@ class Database:
             params: Its parameters, in order.
 
         Returns:
-            The rows, each an id and a payload.
+            The rows; for what the Store loads, each an id and a payload.
 
         Raises:
             DatabaseTimeoutError: No connection became free in time (R33), or no answer
@@ -158,7 +157,7 @@ class Database:
             A future of how many rows were changed; it is done once the server has
             committed. It raises the errors of `read`.
         """
-        call = self._call(partial(_execute, steps), self._statement_timeout)
+        call = self._with_retries(partial(_execute, steps), self._statement_timeout)
         task = asyncio.ensure_future(call)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -194,6 +193,11 @@ class Database:
     async def _call(
         self, action: Callable[[Connection], Awaitable[T]], seconds: float
     ) -> T:
+        return await attend(self._with_retries(action, seconds))
+
+    async def _with_retries(
+        self, action: Callable[[Connection], Awaitable[T]], seconds: float
+    ) -> T:
         clock = asyncio.get_running_loop().time
         give_up = clock() + self._pool_timeout
         attempts = 0
@@ -201,7 +205,8 @@ class Database:
             try:
                 remaining = max(give_up - clock(), 0.001)
                 async with self._connections.lend(remaining) as connection:
-                    return await _within(seconds, action(connection))
+                    with Deadline(seconds):
+                        return await action(connection)
             except DatabaseError:
                 raise
             except TimeoutError:
@@ -215,22 +220,6 @@ class Database:
             # At once at first: a pool may hold more connections that have died.
             await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
             attempts += 1
-
-
-async def _within(seconds: float, call: Awaitable[T]) -> T:
-    # In a task of its own, which is cancelled but once: psycopg then has the server cancel
-    # the statement, and awaits that, which anyio's repeated cancellation would cut short.
-    task = asyncio.ensure_future(call)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({task})
-    if task.cancelled():
-        raise TimeoutError
-    return task.result()
 
 
 async def _execute(

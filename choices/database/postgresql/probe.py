@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import pytest
 import typing_extensions
 from chat_store_under_test import ChatStore, DatabaseOptions, connections
 from psycopg.types.string import TextLoader
@@ -37,11 +38,14 @@ TABLES = "chatkit_threads, chatkit_items, chatkit_attachments"
 
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)
-SELECT 'many', 'thr_' || n, now(), '{}' FROM generate_series(1, 3000) AS n;
+SELECT 'many', 'thr_' || n, now(), '{}' FROM generate_series(1, COUNT) AS n;
 INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
-SELECT 'many', 'thr_1', 'msg_' || n, now(), '{}' FROM generate_series(1, 3000) AS n;
+SELECT 'many', 'thr_1', 'msg_' || n, now(), '{}' FROM generate_series(1, COUNT) AS n;
 ANALYZE chatkit_threads, chatkit_items
 """
+
+
+_DELETE_THREADS = b"UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
 
 
 class Server:
@@ -49,14 +53,15 @@ class Server:
 
     Args:
         binaries: The directory with `initdb` and `postgres`.
+        place: Where to make the directory of the data, or None for memory, where there is
+            much of it: a commit is then cheap. What is tested is a crash of the server,
+            not one of the machine.
     """
 
-    def __init__(self, binaries: Path) -> None:
-        # In memory, where there is much of it: a commit is then cheap. What is tested is a
-        # crash of the server, not one of the machine.
+    def __init__(self, binaries: Path, place: Path | None = None) -> None:
         memory = Path("/dev/shm")
-        is_large = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
-        place = memory if is_large else None
+        if place is None and memory.is_dir():
+            place = memory if shutil.disk_usage(memory).free > 4 * 2**30 else None
         self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=place))
         self._account = None if os.name == "nt" or os.geteuid() else _unprivileged()
         if self._account:  # PostgreSQL refuses to run as root
@@ -229,7 +234,7 @@ class Probe:
     BLOCKING_MODULES = ()
 
     # Waits that are short enough for a test, whatever it is that the Store waits for.
-    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.2, statement_timeout=0.2)
+    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:
         self._name = own_database()
@@ -250,6 +255,12 @@ class Probe:
     ) -> None:
         self._disconnect_others()
         self._connection.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where Stores reach the server."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "localhost", parts.port or 5432
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a SELECT on a connection of its own."""
@@ -299,9 +310,28 @@ class Probe:
         with self._holding("EXCLUSIVE"):
             yield
 
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with self._connect() as connection:
+            connection.execute(b"BEGIN")
+            connection.execute(_DELETE_THREADS)
+            yield
+            connection.execute(b"COMMIT")
+
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it."""
         self._disconnect_others()
+
+    def conflict_once(self) -> None:
+        """Make the first write meet a deadlock, which ends it and nothing else."""
+        self.execute("CREATE SEQUENCE conflicts")
+        body = (
+            "IF nextval('conflicts') = 1 THEN "
+            "RAISE 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NULL;"
+        )
+        for table in TABLES.split(", "):
+            self._add_trigger(f"AFTER INSERT OR UPDATE OR DELETE ON {table}", body)
 
     def break_at_commit(self, store: ChatStore) -> None:
         """Make the first of the Store's connections that is about to commit die."""
@@ -317,6 +347,23 @@ class Probe:
                 body,
                 kind="CONSTRAINT TRIGGER",
             )
+
+    def crash_server(self) -> None:
+        """Kill the server of the suite's own with SIGKILL, and start it again."""
+        if os.environ.get("CHAT_STORE_TEST_URL"):
+            pytest.skip("The server of CHAT_STORE_TEST_URL is not ours to kill.")
+        processes = self.query("SELECT pid FROM pg_stat_activity")
+        own_server().stop(signal.SIGKILL)
+        for (pid,) in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for _ in range(1000):
+            try:
+                own_server().start()
+                break
+            except RuntimeError:  # one of those processes still holds its memory
+                time.sleep(0.01)
+        self._connection = self._connect()
 
     @contextmanager
     def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
@@ -386,12 +433,14 @@ class Probe:
         ):
             yield sent
 
+    def fill(self, count: int) -> None:
+        """Make some thousands of threads, and as many items in one, with statistics."""
+        self.run_script(_MANY_ROWS.replace("COUNT", str(count)))
+
     def flaws_in_plan(self, statement: str) -> list[str]:
         """Give the steps of a statement's plan that sort, or read beside a key's range."""
-        with self._connect() as connection, connection.transaction(force_rollback=True):
-            # Small tables are read whole, so there have to be rows enough, and statistics.
-            connection.execute(_MANY_ROWS.encode())
-            connection.execute(b"SET LOCAL plan_cache_mode = force_generic_plan")
+        with self._connect() as connection:
+            connection.execute(b"SET plan_cache_mode = force_generic_plan")
             connection.execute(f"PREPARE checked AS {statement}".encode())
             count = len(set(re.findall(r"\$\d", statement)))
             nulls = ", ".join(["NULL"] * count)
@@ -415,10 +464,16 @@ class Probe:
         return connection
 
     def _disconnect_others(self) -> None:
-        self.query(
-            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+        ended = self.query(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+        # Told to wait for that itself, the server looks but ten times a second.
+        numbers = ", ".join(str(pid) for pid, _ in ended)
+        while ended and self.query(
+            f"SELECT 1 FROM pg_stat_activity WHERE pid IN ({numbers})"
+        ):
+            time.sleep(0.001)
 
     def _allow_connections(self, allowed: bool) -> None:
         _administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {allowed}")

@@ -18,16 +18,18 @@ may share a file on a local disk. Options of the URL:
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import unquote
 
 from . import statements
 from .codec import UTC
-from .connections import MEMORY, Connections
+from .connections import MEMORY, Connections, fetch
 from .errors import DatabaseTimeoutError
 from .migrations import Migration
+from .settle import ended
 from .urls import split_url, take_option
 
 T = TypeVar("T")
@@ -86,8 +88,8 @@ class Database:
         await asyncio.to_thread(self._connections.close)
 
     async def read(
-        self, statement: str, params: Sequence[object]
-    ) -> list[tuple[str, str]]:
+        self, statement: str, params: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
         Args:
@@ -95,7 +97,7 @@ class Database:
             params: Its parameters, in order.
 
         Returns:
-            The rows, each an id and a payload.
+            The rows; for what the Store loads, each an id and a payload.
 
         Raises:
             DatabaseTimeoutError: No thread became free in time (R33).
@@ -103,8 +105,8 @@ class Database:
         """
         bound = _bind(params)
 
-        def run(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-            return connection.execute(statement, bound).fetchall()
+        def run(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            return fetch(connection, statement, bound)
 
         return await self._wait(self._connections.submit_read(run))
 
@@ -152,8 +154,13 @@ class Database:
             Whether this call applied it; False where another process was faster (R37).
         """
         record = (migration.version, migration.name, migration.runs_with)
+        busy: list[sqlite3.Connection] = []
+        given_up = threading.Event()
 
         def run(connection: sqlite3.Connection) -> bool:
+            if given_up.is_set():
+                return False
+            busy.append(connection)
             connection.execute(statements.CREATE_MIGRATIONS)
             if migration.version in dict(
                 connection.execute(statements.LIST_MIGRATIONS)
@@ -164,10 +171,18 @@ class Database:
             connection.execute(statements.RECORD_MIGRATION, record)
             return True
 
-        return await self._connections.submit_write(run)
+        applying = self._connections.submit_write(run)
+        try:
+            return await applying
+        except asyncio.CancelledError:
+            # Or closing would wait for the whole migration.
+            given_up.set()
+            for connection in busy:
+                connection.interrupt()
+            raise
 
     async def _wait(self, future: asyncio.Future[T]) -> T:
-        await asyncio.wait({future}, timeout=self._timeout)
+        await ended(future, self._timeout)
         if not future.done():
             future.cancel()
             raise DatabaseTimeoutError(

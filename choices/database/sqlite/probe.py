@@ -25,7 +25,7 @@ class Probe:
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
 
     # Waits that are short enough for a test, whatever it is that the Store waits for.
-    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.2)
+    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "chat.db"
@@ -105,6 +105,15 @@ class Probe:
             yield
             connection.execute("ROLLBACK")
 
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_DELETE_THREADS)
+            yield
+            connection.execute("COMMIT")
+
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it.
 
@@ -125,9 +134,11 @@ class Probe:
         self.break_connections(store)
         away = self.path.rename(self.path.with_suffix(".away"))
         self.path.mkdir()
-        yield
-        self.path.rmdir()
-        away.rename(self.path)
+        try:
+            yield
+        finally:
+            self.path.rmdir()
+            away.rename(self.path)
 
     @contextmanager
     def stalled(self, store: ChatStore) -> Generator[None, None, None]:
@@ -186,6 +197,10 @@ class Probe:
             for worker in workers:
                 worker.connection.set_trace_callback(None)
 
+    def fill(self, count: int) -> None:
+        """Make some thousands of threads, and as many items in one, with statistics."""
+        self.run_script(_MANY_ROWS.replace("COUNT", str(count)))
+
     def flaws_in_plan(self, statement: str) -> list[str]:
         """Give the steps of a statement's plan that sort, or read beside a key's range."""
         with closing(self._connect()) as connection:
@@ -207,6 +222,18 @@ class Probe:
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+
+_MANY_ROWS = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
+WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < COUNT)
+SELECT 'many', 'thr_' || n, 1, n, '{}' FROM many;
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
+SELECT 'many', 'thr_1', id, 1, position, '{}' FROM chatkit_threads;
+ANALYZE
+"""
+
+_DELETE_THREADS = "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
 
 
 class _DiesAtCommit:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, TypeAlias, cast
 
 import anyio
 import asyncpg
 
 from .errors import DatabaseError, DatabaseTimeoutError
+from .timeouts import Deadline
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 """What can be handed in as `ChatStore(pool=…)`."""
@@ -39,7 +40,7 @@ class Connection:
         self, statement: str, params: Sequence[object] = ()
     ) -> list[tuple[Any, ...]]:
         """Run a statement and give its rows."""
-        return [tuple(row) for row in await self._raw.fetch(statement, *params)]
+        return list(map(tuple, await self._raw.fetch(statement, *params)))
 
     async def execute(self, statement: str, params: Sequence[object]) -> int:
         """Run a statement and give the number of rows that it changed."""
@@ -118,7 +119,9 @@ class Connections:
         """Close the pool if it is ours."""
         if self._is_ours and self._pool is not None:
             pool, self._pool = self._pool, None
-            await pool.close()
+            # asyncpg waits for the server to hang up, which a lost one never does.
+            with anyio.move_on_after(self._timeout):
+                await pool.close()
 
     @asynccontextmanager
     async def lend(self, timeout: float) -> AsyncGenerator[Connection, None]:
@@ -132,7 +135,7 @@ class Connections:
         """
         assert self._pool is not None
         try:
-            with anyio.fail_after(timeout):
+            with Deadline(timeout):
                 raw = await self._pool.acquire()
         except _TIMEOUTS:
             raise DatabaseTimeoutError(
@@ -143,7 +146,10 @@ class Connections:
         try:
             yield Connection(raw)
         finally:
-            await self._pool.release(raw, timeout=self._timeout)
+            # asyncpg throws a connection away that it cannot get back in time. Whatever
+            # has happened in the block stands.
+            with suppress(*_TIMEOUTS):
+                await self._pool.release(raw, timeout=self._timeout)
 
 
 async def _leave_alone(connection: object) -> None:

@@ -1,3 +1,5 @@
+-- runs with code from: 1
+--
 -- One index for each order that pages are read in, so that a page is one range of it
 -- without a sort, however long the thread is; and one for the purge of deleted threads.
 
