@@ -1,0 +1,247 @@
+"""Every SQL statement of the Store, for MySQL and MariaDB, with its reason.
+
+The owner comes first in every key and condition, so that no statement can reach another
+owner's rows (R12), and the ownership of an item is proved by the thread's row itself
+(R13). Parameters stand in the order that `store.py` gives them. `created_at` and
+`deleted_at` are microseconds since 1970 in UTC; `position` counts up, and breaks the
+ties of `created_at` by the order of insertion (R17). Ids are stored as bytes, which no
+collation compares, and converted to be read. `saves` grows with each save, so that one
+which changes nothing else is still a row changed.
+"""
+
+LOAD_THREAD = """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_threads
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
+"""
+
+# The order and the owner are those of the first insert (R04). A deleted thread's row
+# accepts only a thread that is newer than every save of the deleted one (R10); zero
+# rows changed means that it was refused. Each assignment sees what those above it have
+# left: from the second on, a row without data is one that has refused. The last
+# parameter keeps the data of a first try (see save_thread).
+SAVE_THREAD = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
+ON DUPLICATE KEY UPDATE
+    data = CASE
+        WHEN deleted_at IS NULL AND ? AND created_at <> VALUES(created_at) THEN data
+        WHEN deleted_at IS NULL THEN VALUES(data)
+        WHEN VALUES(created_at) > COALESCE(newest_created_at, created_at)
+            THEN VALUES(data)
+    END,
+    saves = saves + (data IS NOT NULL),
+    newest_created_at = CASE
+        WHEN data IS NULL THEN newest_created_at
+        ELSE GREATEST(COALESCE(newest_created_at, created_at), VALUES(created_at))
+    END,
+    created_at = CASE
+        WHEN data IS NULL OR deleted_at IS NULL THEN created_at
+        ELSE VALUES(created_at)
+    END,
+    position = CASE
+        WHEN data IS NULL OR deleted_at IS NULL THEN position
+        ELSE VALUES(position)
+    END,
+    deleted_at = CASE WHEN data IS NULL THEN deleted_at END
+"""
+
+# One row more than the page tells whether there is more (R19).
+FIRST_ITEMS = {
+    "asc": """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_items
+WHERE owner_id = ? AND thread_id = ?
+ORDER BY created_at, position LIMIT ?
+""",
+    "desc": """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_items
+WHERE owner_id = ? AND thread_id = ?
+ORDER BY created_at DESC, position DESC LIMIT ?
+""",
+}
+
+# The page begins with the cursor's own row, so that no rows at all means no such cursor
+# (R20) in the same round trip (R22). The cursor is found by its whole key, so that its
+# place is a constant and the page one range of its index; a comparison of rows of two
+# columns would not be. The index is named, or the server may read all of the thread up
+# to the cursor instead.
+NEXT_ITEMS = {
+    "asc": """
+SELECT CONVERT(item.id USING utf8mb4), item.data
+FROM chatkit_items AS origin JOIN chatkit_items AS item
+    FORCE INDEX (chatkit_items_page)
+    ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
+WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
+    item.created_at > origin.created_at
+    OR (item.created_at = origin.created_at AND item.position >= origin.position)
+)
+ORDER BY item.created_at, item.position LIMIT ?
+""",
+    "desc": """
+SELECT CONVERT(item.id USING utf8mb4), item.data
+FROM chatkit_items AS origin JOIN chatkit_items AS item
+    FORCE INDEX (chatkit_items_page)
+    ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
+WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
+    item.created_at < origin.created_at
+    OR (item.created_at = origin.created_at AND item.position <= origin.position)
+)
+ORDER BY item.created_at DESC, item.position DESC LIMIT ?
+""",
+}
+
+SAVE_ATTACHMENT = """
+INSERT INTO chatkit_attachments (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
+ON DUPLICATE KEY UPDATE data = VALUES(data), saves = saves + 1
+"""
+
+LOAD_ATTACHMENT = """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_attachments
+WHERE owner_id = ? AND id = ?
+"""
+
+DELETE_ATTACHMENT = """
+DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
+"""
+
+FIRST_THREADS = {
+    "asc": """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_threads
+WHERE owner_id = ? AND deleted_at IS NULL
+ORDER BY created_at, position LIMIT ?
+""",
+    "desc": """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_threads
+WHERE owner_id = ? AND deleted_at IS NULL
+ORDER BY created_at DESC, position DESC LIMIT ?
+""",
+}
+
+NEXT_THREADS = {
+    "asc": """
+SELECT CONVERT(thread.id USING utf8mb4), thread.data
+FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
+    FORCE INDEX (chatkit_threads_page)
+    ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
+WHERE origin.owner_id = ? AND origin.id = ? AND origin.deleted_at IS NULL AND (
+    thread.created_at > origin.created_at
+    OR (thread.created_at = origin.created_at AND thread.position >= origin.position)
+)
+ORDER BY thread.created_at, thread.position LIMIT ?
+""",
+    "desc": """
+SELECT CONVERT(thread.id USING utf8mb4), thread.data
+FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
+    FORCE INDEX (chatkit_threads_page)
+    ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
+WHERE origin.owner_id = ? AND origin.id = ? AND origin.deleted_at IS NULL AND (
+    thread.created_at < origin.created_at
+    OR (thread.created_at = origin.created_at AND thread.position <= origin.position)
+)
+ORDER BY thread.created_at DESC, thread.position DESC LIMIT ?
+""",
+}
+
+# The row is made only from the owner's own live thread: zero rows changed means that
+# there is none (R08). The lock makes a deletion of the thread wait until the item is
+# there to be deleted, and the item wait for a deletion that is under way (R10). An item
+# that the thread already has is updated where it stands (R05).
+SAVE_ITEM = """
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
+SELECT thread.owner_id, thread.id, ?, ?, ? FROM chatkit_threads AS thread
+WHERE thread.owner_id = ? AND thread.id = ? AND thread.deleted_at IS NULL
+LOCK IN SHARE MODE
+ON DUPLICATE KEY UPDATE data = VALUES(data), saves = chatkit_items.saves + 1
+"""
+
+LOAD_ITEM = """
+SELECT CONVERT(id USING utf8mb4), data FROM chatkit_items
+WHERE owner_id = ? AND thread_id = ? AND id = ?
+"""
+
+# The row stays, emptied, and refuses what a stream that is still running sends it
+# (R10).
+DELETE_THREAD = """
+UPDATE chatkit_threads SET deleted_at = ?, data = NULL
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
+"""
+
+DELETE_THREAD_ITEMS = """
+DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ?
+"""
+
+# Each deletion takes a bounded number of expired rows with it, whoever's they are.
+PURGE_THREADS = """
+DELETE FROM chatkit_threads WHERE deleted_at < ? ORDER BY deleted_at LIMIT 100
+"""
+
+DELETE_ITEM = """
+DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
+"""
+
+# What `export` reads: one owner after another, and what is theirs from behind a place on,
+# in the order of pages. The place is a constant to the server, as in NEXT_ITEMS.
+NEXT_OWNER = """
+SELECT CONVERT(MIN(owner_id) USING utf8mb4) FROM (
+    SELECT MIN(owner_id) AS owner_id FROM chatkit_threads WHERE owner_id > ?
+    UNION ALL SELECT MIN(owner_id) FROM chatkit_attachments WHERE owner_id > ?
+) AS owners
+"""
+
+EXPORT_THREADS = """
+SELECT CONVERT(thread.id USING utf8mb4), thread.created_at, thread.position,
+    thread.newest_created_at, thread.data
+FROM (SELECT CAST(? AS SIGNED) AS created_at, CAST(? AS SIGNED) AS position) AS place
+JOIN chatkit_threads AS thread FORCE INDEX (chatkit_threads_page)
+WHERE thread.owner_id = ? AND thread.deleted_at IS NULL AND (
+    thread.created_at > place.created_at
+    OR (thread.created_at = place.created_at AND thread.position > place.position)
+)
+ORDER BY thread.created_at, thread.position LIMIT ?
+"""
+
+EXPORT_ITEMS = """
+SELECT CONVERT(item.id USING utf8mb4), item.created_at, item.position, NULL, item.data
+FROM (SELECT CAST(? AS SIGNED) AS created_at, CAST(? AS SIGNED) AS position) AS place
+JOIN chatkit_items AS item FORCE INDEX (chatkit_items_page)
+WHERE item.owner_id = ? AND item.thread_id = ? AND (
+    item.created_at > place.created_at
+    OR (item.created_at = place.created_at AND item.position > place.position)
+)
+ORDER BY item.created_at, item.position LIMIT ?
+"""
+
+EXPORT_ATTACHMENTS = """
+SELECT CONVERT(id USING utf8mb4), created_at, NULL, NULL, data FROM chatkit_attachments
+WHERE id > ? AND owner_id = ? ORDER BY id LIMIT ?
+"""
+
+COUNT_ROWS = """
+SELECT (SELECT count(*) FROM chatkit_threads WHERE deleted_at IS NULL)
+    + (SELECT count(*) FROM chatkit_items) + (SELECT count(*) FROM chatkit_attachments)
+"""
+
+CREATE_MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS chatkit_migrations (
+    version INT PRIMARY KEY,
+    name VARCHAR(255) NOT NULL,
+    runs_with INT NOT NULL,
+    applied_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+) ENGINE = InnoDB
+"""
+
+HAS_MIGRATIONS = """
+SELECT 1 FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_name = 'chatkit_migrations'
+"""
+
+LIST_MIGRATIONS = """
+SELECT version, runs_with FROM chatkit_migrations
+"""
+
+RECORD_MIGRATION = """
+INSERT IGNORE INTO chatkit_migrations (version, name, runs_with) VALUES (?, ?, ?)
+"""
+
+# One process migrates at a time, on a server; on the nodes of a cluster the statements
+# themselves pass over what another node has done. The name is one for each database.
+LOCK = "SELECT GET_LOCK(CONCAT('chatkit_', SHA2(DATABASE(), 224)), 1)"
+UNLOCK = "SELECT RELEASE_LOCK(CONCAT('chatkit_', SHA2(DATABASE(), 224)))"

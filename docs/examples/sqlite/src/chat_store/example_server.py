@@ -1,0 +1,232 @@
+"""A ChatKit server to try the Store with: FastAPI, no model, no API key.
+
+    python -m chat_store.example_server
+
+It answers from a script; say "widget" or "tool" to get one. Copy from it what you need into a
+server of your own, except `context_from`, which believes whatever a request says of itself.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from chatkit.actions import Action
+from chatkit.server import ChatKitServer, NonStreamingResult
+from chatkit.store import NotFoundError, StoreItemType
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageContentPartTextDelta,
+    AssistantMessageItem,
+    ClientToolCallItem,
+    FeedbackKind,
+    SyncCustomActionResponse,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemUpdatedEvent,
+    ThreadMetadata,
+    ThreadStreamEvent,
+    UserMessageItem,
+    WidgetItem,
+)
+from chatkit.widgets import DynamicWidgetRoot
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import ValidationError
+
+from . import ChatStore, OwnerError, RequestContext, owner_id
+
+WORD_DELAY = 0.05  # seconds, so that there is time to press Stop
+
+
+class ExampleServer(ChatKitServer[RequestContext]):
+    """Answers from a script, where your own server asks a model; takes no attachments."""
+
+    async def respond(
+        self,
+        thread: ThreadMetadata,
+        input_user_message: UserMessageItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        if input_user_message is None:  # the client has run the tool that we called
+            items = await self.store.load_thread_items(
+                thread.id, None, 1, "desc", context
+            )
+            output = getattr(items.data[0], "output", None)
+            answer = f"Your side says: {output}."
+        else:
+            text = " ".join(part.text for part in input_user_message.content)
+            # The SDK saves the thread when it has changed.
+            thread.title = thread.title or text[:40]
+            if "widget" in text.lower():
+                fields = self.new_item("message", thread, context)
+                widget = WidgetItem(**fields, widget=card("Do you like this card?"))
+                yield ThreadItemDoneEvent(item=widget)
+                return
+            if "tool" in text.lower():
+                fields = self.new_item("tool_call", thread, context)
+                call = ClientToolCallItem(
+                    **fields, call_id=fields["id"], name="local_time", arguments={}
+                )
+                yield ThreadItemDoneEvent(item=call)
+                return
+            answer = (
+                f'You said "{text}". I am a script, not a model, and I speak slowly, so '
+                "that you can press Stop: what I have said by then stays in the thread."
+            )
+        async for event in self.say(answer, thread, context):
+            yield event
+
+    async def say(
+        self, text: str, thread: ThreadMetadata, context: RequestContext
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Stream a message word by word, as a model does."""
+        empty = [AssistantMessageContent(text="")]
+        fields = self.new_item("message", thread, context)
+        message = AssistantMessageItem(**fields, content=empty)
+        yield ThreadItemAddedEvent(item=message)
+        for word in re.findall(r"\s*\S+", text):
+            await asyncio.sleep(WORD_DELAY)
+            delta = AssistantMessageContentPartTextDelta(content_index=0, delta=word)
+            yield ThreadItemUpdatedEvent(item_id=message.id, update=delta)
+        content = [AssistantMessageContent(text=text)]
+        yield ThreadItemDoneEvent(item=message.model_copy(update={"content": content}))
+
+    async def action(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Answer the button "Tell me more" with a message."""
+        answer = "The card above is an item of this thread, like any message."
+        async for event in self.say(answer, thread, context):
+            yield event
+
+    async def sync_action(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> SyncCustomActionResponse:
+        """Answer the button "I like it" by changing the card."""
+        if sender is not None:
+            sender = sender.model_copy(update={"widget": card("You like this card.")})
+            await self.store.save_item(thread.id, sender, context)
+        return SyncCustomActionResponse(updated_item=sender)
+
+    async def add_feedback(
+        self,
+        thread_id: str,
+        item_ids: list[str],
+        feedback: FeedbackKind,
+        context: RequestContext,
+    ) -> None:
+        """Keep thumbs up and down in the thread's metadata, which clients never see."""
+        thread = await self.store.load_thread(thread_id, context)
+        given: dict[str, str] = thread.metadata.get("feedback", {})
+        thread.metadata["feedback"] = {**given, **dict.fromkeys(item_ids, feedback)}
+        await self.store.save_thread(thread, context)
+
+    def new_item(
+        self, kind: StoreItemType, thread: ThreadMetadata, context: RequestContext
+    ) -> dict[str, Any]:
+        item_id = self.store.generate_item_id(kind, thread, context)
+        return {"id": item_id, "thread_id": thread.id, "created_at": datetime.now()}
+
+
+def card(line: str) -> DynamicWidgetRoot:
+    more = {"type": "more"}
+    like = {"type": "like", "streaming": False}  # goes to `sync_action`
+    children = [
+        {"type": "Text", "value": line},
+        {"type": "Button", "label": "Tell me more", "onClickAction": more},
+        {"type": "Button", "label": "I like it", "onClickAction": like},
+    ]
+    return DynamicWidgetRoot.model_validate({"type": "Card", "children": children})
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+    url = os.environ.get("CHAT_STORE_URL", "sqlite:///chat.db")
+    # auto_migrate suits an example. Where several processes serve, run
+    # `python -m chat_store migrate` at deployment instead.
+    async with ChatStore(url, auto_migrate=True) as store:
+        app.state.server = ExampleServer(store)
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+def context_from(request: Request) -> RequestContext:
+    """NOT FOR PRODUCTION: anybody can send any header, and so be anybody.
+
+    A real server takes the user from its authentication: a verified session or token.
+    """
+    return RequestContext(
+        user_id=request.headers.get("x-user-id", ""),
+        request_id=request.headers.get("idempotency-key"),
+    )
+
+
+@app.post("/chatkit")
+async def chatkit(request: Request) -> Response:
+    try:
+        return await answer(request, identify(request))
+    except NotFoundError as error:
+        return JSONResponse({"error": str(error)}, status_code=404)
+    except OwnerError as error:
+        return JSONResponse({"error": str(error)}, status_code=401)
+    except ValidationError as error:
+        # pydantic's own text may quote what somebody wrote.
+        wrong = [{"where": one["loc"], "what": one["type"]} for one in error.errors()]
+        return JSONResponse({"error": "Bad request", "wrong": wrong}, status_code=422)
+    except ValueError as error:
+        return JSONResponse({"error": str(error)}, status_code=422)
+
+
+def identify(request: Request) -> RequestContext:
+    try:
+        context = context_from(request)
+    except ValidationError:  # a context may check itself when it is made
+        raise OwnerError("The request does not say whose it is.") from None
+    owner_id(context)  # the Store asks this too, but not every request asks the Store
+    return context
+
+
+async def answer(request: Request, context: RequestContext) -> Response:
+    server: ExampleServer = request.app.state.server
+    result = await server.process(await request.body(), context)
+    if isinstance(result, NonStreamingResult):
+        return Response(result.json, media_type="application/json")
+    # The status is sent before the stream: an error that comes with the first event, such as
+    # "no such thread", must be known by then.
+    events = aiter(result)
+    first = await anext(events, b"")
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield first
+        async for event in events:
+            yield event
+
+    return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.example_server")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    uvicorn.run(app, host=arguments.host, port=arguments.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Every SQL statement of the Store, for SQLite, with its reason.
+
+The owner comes first in every key and condition, so that no statement can reach another
+owner's rows (R12), and the ownership of an item is proved by the thread's row itself
+(R13). Parameters stand in the order that `store.py` gives them. `created_at` and
+`deleted_at` are microseconds since 1970 in UTC; `position` counts the rows that were
+inserted for one instant, and so breaks ties (R17); nobody else writes meanwhile.
+"""
+
+LOAD_THREAD = """
+SELECT id, data FROM chatkit_threads
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
+"""
+
+# The order and the owner are those of the first insert (R04). A deleted thread's row
+# accepts only a thread that is newer than every save of the deleted one (R10); zero
+# rows changed means that it was refused. The last parameter keeps the data of a first
+# try (see save_thread).
+SAVE_THREAD = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
+SELECT owner_id, id, created_at, (
+    SELECT coalesce(max(tied.position) + 1, 0) FROM chatkit_threads AS tied
+    WHERE tied.owner_id = new.owner_id AND tied.created_at = new.created_at
+), data
+FROM (SELECT ? AS owner_id, ? AS id, ? AS created_at, ? AS data) AS new WHERE true
+ON CONFLICT (owner_id, id) DO UPDATE SET
+    data = CASE
+        WHEN ? AND deleted_at IS NULL AND created_at <> excluded.created_at THEN data
+        ELSE excluded.data
+    END,
+    newest_created_at = max(
+        coalesce(newest_created_at, created_at), excluded.created_at
+    ),
+    created_at = CASE
+        WHEN deleted_at IS NULL THEN created_at
+        ELSE excluded.created_at
+    END,
+    position = CASE
+        WHEN deleted_at IS NULL THEN position
+        ELSE excluded.position
+    END,
+    deleted_at = NULL
+WHERE deleted_at IS NULL
+    OR excluded.created_at > coalesce(newest_created_at, created_at)
+"""
+
+# One row more than the page tells whether there is more (R19).
+FIRST_ITEMS = {
+    "asc": """
+SELECT id, data FROM chatkit_items
+WHERE owner_id = ? AND thread_id = ?
+ORDER BY created_at, position LIMIT ?
+""",
+    "desc": """
+SELECT id, data FROM chatkit_items
+WHERE owner_id = ? AND thread_id = ?
+ORDER BY created_at DESC, position DESC LIMIT ?
+""",
+}
+
+# The page begins with the cursor's own row, so that no rows at all means no such cursor
+# (R20) in the same round trip (R22). CROSS JOIN makes SQLite look the cursor up first,
+# and the plus lets it use both columns of the index: it takes the type off the value.
+NEXT_ITEMS = {
+    "asc": """
+SELECT item.id, item.data
+FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
+WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
+    AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
+    AND (item.created_at, item.position) >= (cursor.created_at, +cursor.position)
+ORDER BY item.created_at, item.position LIMIT ?
+""",
+    "desc": """
+SELECT item.id, item.data
+FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
+WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
+    AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
+    AND (item.created_at, item.position) <= (cursor.created_at, +cursor.position)
+ORDER BY item.created_at DESC, item.position DESC LIMIT ?
+""",
+}
+
+SAVE_ATTACHMENT = """
+INSERT INTO chatkit_attachments (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
+ON CONFLICT (owner_id, id) DO UPDATE SET data = excluded.data
+"""
+
+LOAD_ATTACHMENT = """
+SELECT id, data FROM chatkit_attachments WHERE owner_id = ? AND id = ?
+"""
+
+DELETE_ATTACHMENT = """
+DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
+"""
+
+FIRST_THREADS = {
+    "asc": """
+SELECT id, data FROM chatkit_threads
+WHERE owner_id = ? AND deleted_at IS NULL
+ORDER BY created_at, position LIMIT ?
+""",
+    "desc": """
+SELECT id, data FROM chatkit_threads
+WHERE owner_id = ? AND deleted_at IS NULL
+ORDER BY created_at DESC, position DESC LIMIT ?
+""",
+}
+
+NEXT_THREADS = {
+    "asc": """
+SELECT thread.id, thread.data
+FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
+WHERE cursor.owner_id = ? AND cursor.id = ? AND cursor.deleted_at IS NULL
+    AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
+    AND (thread.created_at, thread.position) >= (cursor.created_at, +cursor.position)
+ORDER BY thread.created_at, thread.position LIMIT ?
+""",
+    "desc": """
+SELECT thread.id, thread.data
+FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
+WHERE cursor.owner_id = ? AND cursor.id = ? AND cursor.deleted_at IS NULL
+    AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
+    AND (thread.created_at, thread.position) <= (cursor.created_at, +cursor.position)
+ORDER BY thread.created_at DESC, thread.position DESC LIMIT ?
+""",
+}
+
+# The row is made only from the owner's own live thread: zero rows changed means that
+# there is none (R08). An item that the thread already has is updated where it stands
+# (R05).
+SAVE_ITEM = """
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
+SELECT thread.owner_id, thread.id, new.id, new.created_at, (
+    SELECT coalesce(max(tied.position) + 1, 0) FROM chatkit_items AS tied
+    WHERE tied.owner_id = thread.owner_id AND tied.thread_id = thread.id
+        AND tied.created_at = new.created_at
+), new.data
+FROM (SELECT ? AS id, ? AS created_at, ? AS data) AS new, chatkit_threads AS thread
+WHERE thread.owner_id = ? AND thread.id = ? AND thread.deleted_at IS NULL
+ON CONFLICT (owner_id, thread_id, id) DO UPDATE SET data = excluded.data
+"""
+
+LOAD_ITEM = """
+SELECT id, data FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
+"""
+
+# The row stays, emptied, and refuses what a stream that is still running sends it
+# (R10).
+DELETE_THREAD = """
+UPDATE chatkit_threads SET deleted_at = ?, data = NULL
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
+"""
+
+DELETE_THREAD_ITEMS = """
+DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ?
+"""
+
+# Each deletion takes a bounded number of expired rows with it, whoever's they are.
+PURGE_THREADS = """
+DELETE FROM chatkit_threads
+WHERE rowid IN (SELECT rowid FROM chatkit_threads WHERE deleted_at < ? LIMIT 100)
+"""
+
+DELETE_ITEM = """
+DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
+"""
+
+# What `export` reads: one owner after another, and what is theirs from behind a place on,
+# in the order of pages.
+NEXT_OWNER = """
+SELECT min(owner_id) FROM (
+    SELECT min(owner_id) AS owner_id FROM chatkit_threads WHERE owner_id > ?
+    UNION ALL SELECT min(owner_id) FROM chatkit_attachments WHERE owner_id > ?
+)
+"""
+
+EXPORT_THREADS = """
+SELECT id, created_at, position, newest_created_at, data FROM chatkit_threads
+WHERE (created_at, position) > (?, ?) AND owner_id = ? AND deleted_at IS NULL
+ORDER BY created_at, position LIMIT ?
+"""
+
+EXPORT_ITEMS = """
+SELECT id, created_at, position, NULL, data FROM chatkit_items
+WHERE (created_at, position) > (?, ?) AND owner_id = ? AND thread_id = ?
+ORDER BY created_at, position LIMIT ?
+"""
+
+EXPORT_ATTACHMENTS = """
+SELECT id, created_at, NULL, NULL, data FROM chatkit_attachments
+WHERE id > ? AND owner_id = ? ORDER BY id LIMIT ?
+"""
+
+COUNT_ROWS = """
+SELECT (SELECT count(*) FROM chatkit_threads WHERE deleted_at IS NULL)
+    + (SELECT count(*) FROM chatkit_items) + (SELECT count(*) FROM chatkit_attachments)
+"""
+
+CREATE_MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS chatkit_migrations (
+    version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    runs_with INTEGER NOT NULL,
+    applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+)
+"""
+
+HAS_MIGRATIONS = """
+SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'chatkit_migrations'
+"""
+
+LIST_MIGRATIONS = """
+SELECT version, runs_with FROM chatkit_migrations
+"""
+
+RECORD_MIGRATION = """
+INSERT INTO chatkit_migrations (version, name, runs_with) VALUES (?, ?, ?)
+"""

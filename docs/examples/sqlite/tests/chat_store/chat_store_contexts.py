@@ -1,0 +1,17 @@
+"""Makes request contexts for the tests of the chat store."""
+
+from typing import Any
+
+from chat_store_under_test import RequestContext
+
+
+def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
+    """Make the context of a request by an owner; None and "" make one without an owner."""
+    return RequestContext(user_id=owner, request_id=request_id)
+
+
+def make_look_alikes() -> list[RequestContext]:
+    """Make contexts that belong to different owners and are easy to confuse."""
+    return [
+        make_context(owner) for owner in ("a", "A", "a ", " a", "a:b", "ａ", "1", "01")
+    ]

@@ -1,0 +1,252 @@
+"""Gives each test a SQLite database, and looks into it around the Store.
+
+This is the one module of the suite that knows the database; the tests are the same for all.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import typing_extensions
+from chat_store_under_test import ChatStore, DatabaseOptions
+
+
+class Probe:
+    """A database of one test's own."""
+
+    CONSTRAINT_ERROR: type[Exception] = sqlite3.IntegrityError
+
+    # Modules whose functions must not run on the thread of the event loop.
+    BLOCKING_MODULES = ("sqlite3", "_sqlite3")
+
+    # Waits that are short enough for a test, whatever it is that the Store waits for.
+    HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5)
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "chat.db"
+        self.url = f"sqlite:///{self.path}"
+
+    def __enter__(self) -> typing_extensions.Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass  # pytest removes the directory
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a SELECT on a connection of its own."""
+        with closing(self._connect()) as connection:
+            return connection.execute(sql).fetchall()
+
+    def execute(self, sql: str) -> int:
+        """Run and commit one other statement; give the number of rows changed."""
+        with closing(self._connect()) as connection:
+            return connection.execute(sql).rowcount
+
+    def run_script(self, sql: str) -> None:
+        """Run any number of statements, as a DBA would."""
+        with closing(self._connect()) as connection:
+            connection.executescript(sql)
+
+    def damage_item(self, item_id: str) -> None:
+        """Make an item's payload unreadable."""
+        self.execute(
+            f"UPDATE chatkit_items SET data = 'damaged' WHERE id = '{item_id}'"
+        )
+
+    def query_json(self) -> list[str]:
+        """Read the ids out of all payloads by the database's own JSON functions, sorted."""
+        tables = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
+        rows = [
+            self.query(
+                f"SELECT json_extract(data, '$.id'), json_type(data, '$.metadata') "
+                f"FROM {table} WHERE data IS NOT NULL"
+            )
+            for table in tables
+        ]
+        return sorted(row[0] for part in rows for row in part)
+
+    def refuse_items(self) -> None:
+        """Make every insertion of an item fail."""
+        self.execute(
+            "CREATE TRIGGER refuse_items BEFORE INSERT ON chatkit_items "
+            "BEGIN SELECT raise(ABORT, 'refused'); END"
+        )
+
+    def refuse_deleting_items(self) -> None:
+        """Make every deletion of an item fail."""
+        self.execute(
+            "CREATE TRIGGER refuse_deleting BEFORE DELETE ON chatkit_items "
+            "BEGIN SELECT raise(ABORT, 'refused'); END"
+        )
+
+    def age_deletions(self, duration: timedelta) -> None:
+        """Make every thread that was deleted look deleted that much earlier."""
+        microseconds = duration // timedelta(microseconds=1)
+        self.execute(
+            f"UPDATE chatkit_threads SET deleted_at = deleted_at - {microseconds} "
+            "WHERE deleted_at IS NOT NULL"
+        )
+
+    @contextmanager
+    def locked(self) -> Generator[None, None, None]:
+        """Keep every write of the Store waiting."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_DELETE_THREADS)
+            yield
+            connection.execute("COMMIT")
+
+    def break_connections(self, store: ChatStore) -> None:
+        """Make the Store's connections die under it.
+
+        There is no server to kill: the nearest thing is a handle that became invalid.
+        """
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
+            worker.connection.close()
+
+    def break_at_commit(self, store: ChatStore) -> None:
+        """Make each of the Store's connections die when it is about to commit, once."""
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
+            dying = _DiesAtCommit(worker.connection)
+            worker.connection = cast(sqlite3.Connection, dying)
+
+    @contextmanager
+    def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
+        """Break the Store's connections, and let it make no others."""
+        self.break_connections(store)
+        away = self.path.rename(self.path.with_suffix(".away"))
+        self.path.mkdir()
+        try:
+            yield
+        finally:
+            self.path.rmdir()
+            away.rename(self.path)
+
+    @contextmanager
+    def stalled(self, store: ChatStore) -> Generator[None, None, None]:
+        """Keep all of the Store's connections busy with the next call that they get."""
+        go_on = threading.Event()
+
+        def wait(statement: str) -> None:
+            go_on.wait()
+
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
+            worker.connection.set_trace_callback(wait)
+        try:
+            yield
+        finally:
+            go_on.set()
+
+    def count_connections(self, store: ChatStore) -> int:
+        """Count the connections that the Store holds."""
+        return len(store._database._connections.workers)  # pyright: ignore[reportPrivateUsage]
+
+    def flaws_in_durability(self, store: ChatStore) -> list[str]:
+        """Give the settings by which the Store may lose what it has acknowledged."""
+        flaws: list[str] = []
+        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
+            for setting, safe in (("synchronous", 2), ("journal_mode", "wal")):
+                row = worker.connection.execute(f"PRAGMA {setting}").fetchone()
+                if row[0] != safe:
+                    flaws.append(f"{setting} is {row[0]}")
+        return flaws
+
+    def urls_with(self, password: str) -> list[str]:
+        """Give URLs that carry a password, and that no Store can open."""
+        return [
+            f"sqlite://user:{password}@localhost/chat.db",
+            f"nosuchdb://user:{password}@localhost/chat",
+        ]
+
+    def set_time_zone(self, name: str) -> None:
+        """Make a time zone the one of later sessions; SQLite's have none."""
+
+    @contextmanager
+    def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
+        """Collect the statements that the Store sends, without BEGIN and COMMIT."""
+        statements: list[str] = []
+
+        def note(statement: str) -> None:
+            if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+                statements.append(statement)
+
+        workers = store._database._connections.workers  # pyright: ignore[reportPrivateUsage]
+        for worker in workers:
+            worker.connection.set_trace_callback(note)
+        try:
+            yield statements
+        finally:
+            for worker in workers:
+                worker.connection.set_trace_callback(None)
+
+    def fill(self, count: int) -> None:
+        """Make some thousands of threads, and as many items in one, with statistics."""
+        self.run_script(_MANY_ROWS.replace("COUNT", str(count)))
+
+    def flaws_in_plan(self, statement: str) -> list[str]:
+        """Give the steps of a statement's plan that sort, or read beside a key's range."""
+        with closing(self._connect()) as connection:
+            params = [None] * statement.count("?")
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", params)
+            steps = [step for *_, step in plan]
+        values = ("SCAN CONSTANT ROW", "SCAN new")  # the parameters, as a table
+        flaws = ("SCAN", "TEMP B-TREE", "AND created_at>", "AND created_at<")
+        found = [
+            step
+            for step in steps
+            if step not in values and any(flaw in step for flaw in flaws)
+        ]
+        if "AS cursor" in statement and "(created_at,position)" not in str(steps):
+            found.append("does not begin at the cursor")
+        return found
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+_MANY_ROWS = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
+WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < COUNT)
+SELECT 'many', 'thr_' || n, 1, n, '{}' FROM many;
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
+SELECT 'many', 'thr_1', id, 1, position, '{}' FROM chatkit_threads;
+ANALYZE
+"""
+
+_DELETE_THREADS = "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
+
+
+class _DiesAtCommit:
+    """A connection that is closed at the moment when it is to commit."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *params: Any) -> sqlite3.Cursor:
+        """Run a statement."""
+        if statement == "COMMIT":
+            self._connection.close()
+        return self._connection.execute(statement, *params)

@@ -1,0 +1,687 @@
+"""Data: R26 to R30 of the Store's contract."""
+
+import itertools
+import logging
+import math
+import re
+import traceback
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+import pytest
+from chat_store_database import Probe
+from chat_store_samples import ITEM_TYPES, samples_of
+from chat_store_tools import (
+    a_message,
+    a_note,
+    a_question,
+    a_thread,
+    a_tool_call,
+    an_attachment,
+    async_test,
+    count_rows,
+    fill,
+    stored_rows,
+    walk,
+)
+from chat_store_under_test import ChatStore, RequestContext, UnreadableError
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    Attachment,
+    FileAttachment,
+    ImageAttachment,
+    Page,
+    Thread,
+    ThreadItem,
+    ThreadMetadata,
+    WidgetItem,
+)
+from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter
+
+Model: TypeAlias = ThreadMetadata | ThreadItem | Attachment
+
+pytestmark = pytest.mark.filterwarnings("ignore:Direct usage of named widget")
+
+ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+
+SECRET = "what nobody else may read"
+
+
+async def save(store: ChatStore, model: Model, context: RequestContext) -> None:
+    """Save a thread, an attachment, or an item of thread thr_1."""
+    if isinstance(model, ThreadMetadata):
+        await store.save_thread(model, context)
+    elif isinstance(model, (FileAttachment, ImageAttachment)):
+        await store.save_attachment(model, context)
+    else:
+        await store.save_item("thr_1", model, context)
+
+
+async def load(store: ChatStore, model: Model, context: RequestContext) -> Model:
+    """Load what is stored under a model's id."""
+    if isinstance(model, ThreadMetadata):
+        return await store.load_thread(model.id, context)
+    if isinstance(model, (FileAttachment, ImageAttachment)):
+        return await store.load_attachment(model.id, context)
+    return await store.load_item("thr_1", model.id, context)
+
+
+def a_widget(value: Any) -> WidgetItem:
+    """Make a widget with a property of any value."""
+    return WidgetItem.model_validate(
+        {
+            **a_note(None, "wdg_1").model_dump(exclude={"type", "content"}),
+            "widget": {"type": "Basic", "children": [], "property": value},
+        }
+    )
+
+
+def a_tagged_question(value: Any) -> ThreadItem:
+    """Make a user's message whose tag carries any value."""
+    tag = {"type": "input_tag", "id": "1", "text": "tag", "data": {"value": value}}
+    return a_question("msg_1", content=[tag])
+
+
+PLACES: dict[str, Callable[[Any], Model]] = {
+    "hidden content": a_note,
+    "tool arguments": lambda value: a_tool_call(arguments={"value": value}),
+    "tool output": lambda value: a_tool_call(output=value),
+    "tag data": a_tagged_question,
+    "widget property": a_widget,
+    "thread metadata": lambda value: a_thread(metadata={"value": value}),
+    "attachment metadata": lambda value: an_attachment(metadata={"value": value}),
+}
+"""Where the SDK takes any value at all, with what puts one there."""
+
+
+@pytest.mark.parametrize("item_type", ITEM_TYPES)
+@async_test
+async def test_R26_every_item_type_of_the_installed_sdk_comes_back_equal(
+    store: ChatStore, alice: RequestContext, item_type: type[ThreadItem]
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    samples = [
+        sample.model_copy(update={"id": f"item_{number:02}", "thread_id": "thr_1"})
+        for number, sample in enumerate(samples_of(item_type))
+    ]
+    assert samples
+    for sample in samples:
+        await store.add_thread_item("thr_1", sample, alice)
+    expected = [ITEM.validate_json(sample.model_dump_json()) for sample in samples]
+    assert {type(item) for item in expected} == {item_type}
+    page = await store.load_thread_items("thr_1", None, 100, "asc", alice)
+    # One by one: pytest may take minutes to explain how two long lists differ.
+    for found, sample in zip(page.data, expected, strict=True):
+        assert found == sample
+    assert await store.load_item("thr_1", "item_00", alice) == expected[0]
+
+
+class Order(BaseModel):
+    """A model of the application's, as it may stand in a free-form field."""
+
+    number: int
+    lines: tuple[str, ...]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@async_test
+async def test_R26_tuples_and_models_in_free_form_fields_become_json(
+    store: ChatStore, alice: RequestContext, place: str
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    model = PLACES[place]((1, ("a", Order(number=2, lines=("b", "c")))))
+    await save(store, model, alice)
+    plain = PLACES[place]([1, ["a", {"number": 2, "lines": ["b", "c"]}]])
+    assert await load(store, model, alice) == plain
+
+
+@async_test
+async def test_R26_a_field_assigned_a_value_of_another_type_is_stored_as_json(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    # pydantic checks neither copies nor assignments, of which the SDK makes some.
+    attachment = an_attachment(upload_descriptor={"url": "https://a/", "method": "PUT"})
+    assert attachment.upload_descriptor is not None
+    descriptor = attachment.upload_descriptor.model_copy(update={"url": "https://b/"})
+    unchecked = attachment.model_copy(update={"upload_descriptor": descriptor})
+    await store.save_attachment(unchecked, alice)
+    expected = an_attachment(upload_descriptor={"url": "https://b/", "method": "PUT"})
+    assert await store.load_attachment("atc_1", alice) == expected
+
+
+class Remark(BaseModel):
+    """A model with a field that may be None."""
+
+    text: str | None = None
+
+
+@async_test
+async def test_R26_none_in_a_free_form_field_becomes_null(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    note = a_note([None, {"text": None}, Remark()])
+    await store.add_thread_item("thr_1", note, alice)
+    plain = a_note([None, {"text": None}, {"text": None}])
+    assert await store.load_item("thr_1", note.id, alice) == plain
+
+
+class Opaque:
+    """A value that only its serializer knows."""
+
+
+class WithOpaque(BaseModel):
+    """A model with a field that becomes text in JSON, and stays as it is otherwise."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    value: Annotated[Any, PlainSerializer(lambda value: "text", when_used="json")]
+
+
+@async_test
+async def test_R26_a_model_with_a_serializer_for_json_only_becomes_json(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    note = a_note([None, WithOpaque(value=Opaque())])
+    await store.add_thread_item("thr_1", note, alice)
+    plain = a_note([None, {"value": "text"}])
+    assert await store.load_item("thr_1", note.id, alice) == plain
+
+
+TEXTS = {
+    "NUL": "a\0b\0",
+    "control characters": "".join(map(chr, range(32))) + "\x7f\x80\x9f",
+    "emoji": "\U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea",
+    "right to left": "\u05e9\u05dc\u05d5\u05dd \u202eabc\u202c \u0645\u0631\u062d\u0628\u0627",
+    "composed and not": "\u00e9 e\u0301 \u212b \u00c5",
+    "line ends": "a\r\nb\rc\nd\u2028e\u2029f\u0085g",
+    "not characters": "\ufeffa\ufffe\uffff\U0010ffff\ufffd",
+    "escapes": "\\u0000 \\u2400 \\x00 \\ \\\\ \" ' ` $1 %s ? :name {} {{}}",
+    "SQL": "'); DROP TABLE chatkit_threads; --",
+    "JSON": '{"NaN": [NaN, Infinity, null]}',
+    "spaces": "  a \t ",
+    "nothing": "",
+    "1 MB": "0123456789abcd\0\U0001f600" * (2**20 // 16),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+@async_test
+async def test_R27_text_comes_back_to_the_last_character(
+    store: ChatStore, alice: RequestContext, text: str
+) -> None:
+    models: list[Model] = [
+        a_thread(title=text, metadata={text: text}),
+        a_message(text=text),
+        a_question(text=text),
+        a_note({text: [text]}),
+        an_attachment(name=text, metadata={text: text}),
+    ]
+    for model in models:
+        await save(store, model, alice)
+        assert await load(store, model, alice) == model
+
+
+NUMBERS = [
+    *(2**63 - 1, 2**63, 2**64, -(2**64), 2**70, 10**400, 10**4000 + 1),
+    *(-1.5e300, 0.1, 1 / 3, 5e-324, 2.5e-308, 1.7976931348623157e308, -0.0),
+    *(1e16, 1e22, 123456789012345680.0, 9007199254740993, 9007199254740993.0),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@async_test
+async def test_R27_numbers_come_back_to_the_last_digit(
+    store: ChatStore, alice: RequestContext, place: str
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    model = PLACES[place](NUMBERS)
+    await save(store, model, alice)
+    loaded = await load(store, model, alice)
+    assert loaded == model
+    # 1 == 1.0 and 0.0 == -0.0, but their JSON differs.
+    assert loaded.model_dump_json() == model.model_dump_json()
+
+
+def nested(depth: int, wrap: Callable[[Any], Any]) -> Any:
+    """Wrap a value so many times."""
+    value: Any = "core"
+    for _ in range(depth):
+        value = wrap(value)
+    return value
+
+
+def deepest(place: str, wrap: Callable[[Any], Any]) -> int:
+    """Give the deepest nesting that pydantic's serializer writes in a place."""
+    for depth in itertools.count(1):
+        try:
+            PLACES[place](nested(depth, wrap)).model_dump_json()
+        except ValueError:
+            return depth - 1
+    raise AssertionError
+
+
+def in_list(value: Any) -> Any:
+    """Wrap a value in a list."""
+    return [value]
+
+
+def in_dict(value: Any) -> Any:
+    """Wrap a value in a dict."""
+    return {"in": value}
+
+
+@pytest.mark.parametrize("wrap", [in_list, in_dict])
+@pytest.mark.parametrize("place", PLACES)
+@async_test
+async def test_R27_nesting_comes_back_as_deep_as_the_serializer_writes(
+    store: ChatStore, alice: RequestContext, place: str, wrap: Callable[[Any], Any]
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    limit = deepest(place, wrap)
+    assert limit > 200
+    for depth in (150, 190, 200, 210, *range(limit - 6, limit + 2)):
+        model = PLACES[place](nested(depth, wrap))
+        try:
+            await save(store, model, alice)
+        except ValueError:
+            # A level or two may go to how the Store calls the serializer.
+            assert depth > limit - 3
+        else:
+            assert await load(store, model, alice) == model
+
+
+@async_test
+async def test_R27_no_row_makes_a_query_of_the_databases_own_json_fail(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread("thr_deleted"), alice)
+    await store.delete_thread("thr_deleted", alice)
+    hard = [list(TEXTS.values()), NUMBERS, dict.fromkeys(TEXTS.values())]
+    thread = a_thread(metadata={"hard": hard, "deep": nested(200, in_list)})
+    await store.save_thread(thread, alice)
+    items = [a_note(hard, "hid_1"), a_note(nested(200, in_dict), "hid_2")]
+    for item in items:
+        await store.add_thread_item("thr_1", item, alice)
+    await store.save_attachment(an_attachment(metadata={"hard": hard}), alice)
+    assert probe.query_json() == ["atc_1", "hid_1", "hid_2", "thr_1"]
+
+
+def in_itself() -> list[Any]:
+    """Make a list that contains itself."""
+    endless: list[Any] = []
+    endless.append(endless)
+    return endless
+
+
+NOT_JSON = {
+    "lone surrogate": "a\ud800b",
+    "lone surrogate in a key": {"a\udfffb": 1},
+    "NaN": math.nan,
+    "infinity": math.inf,
+    "minus infinity": [-math.inf],
+    "object": object(),
+    "bytes that are no text": b"\xff",
+    "endless": in_itself(),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@async_test
+async def test_R28_what_is_not_json_is_refused_by_name_and_nothing_is_stored(
+    store: ChatStore, alice: RequestContext, probe: Probe, place: str
+) -> None:
+    if place != "thread metadata":
+        await store.save_thread(a_thread(), alice)
+    before = stored_rows(probe)
+    for value in NOT_JSON.values():
+        model = PLACES[place]({"beside": SECRET, "value": value})
+        with pytest.raises(ValueError, match=f"{model.id} cannot be stored") as caught:
+            await save(store, model, alice)
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+        assert stored_rows(probe) == before
+
+
+@pytest.mark.parametrize("place", PLACES)
+@async_test
+async def test_R28_a_row_that_exists_stays_as_it_was(
+    store: ChatStore, alice: RequestContext, probe: Probe, place: str
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    await save(store, PLACES[place]("good"), alice)
+    before = stored_rows(probe)
+    for value in NOT_JSON.values():
+        with pytest.raises(ValueError, match="cannot be stored"):
+            await save(store, PLACES[place](value), alice)
+        assert stored_rows(probe) == before
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        a_thread(title="a\ud800b"),
+        a_message(text="a\ud800b"),
+        a_question(text="a\ud800b"),
+        an_attachment(name="a\ud800b"),
+    ],
+    ids=["thread", "message", "question", "attachment"],
+)
+@async_test
+async def test_R28_a_lone_surrogate_in_a_text_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe, model: Model
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    before = stored_rows(probe)
+    with pytest.raises(ValueError, match=rf"\w+ {model.id} cannot be stored"):
+        await save(store, model, alice)
+    assert stored_rows(probe) == before
+
+
+@async_test
+async def test_R28_a_field_that_would_not_validate_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    item = a_message().model_copy(update={"content": SECRET})
+    with pytest.raises(ValueError, match="Item msg_1 cannot be stored") as caught:
+        await store.add_thread_item("thr_1", item, alice)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+@async_test
+async def test_R28_null_and_words_that_look_like_numbers_are_json(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    note = a_note([None, "NaN", "Infinity", {"-Infinity": None}])
+    await store.add_thread_item("thr_1", note, alice)
+    assert await store.load_item("thr_1", note.id, alice) == note
+
+
+@async_test
+async def test_R28_an_integer_that_could_not_be_read_again_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    # Python, and pydantic too, read no integers of more than 4,300 digits.
+    await store.save_thread(a_thread(), alice)
+    with pytest.raises(ValueError, match="Item hid_1 cannot be stored"):
+        await store.add_thread_item("thr_1", a_note(10**4300), alice)
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+@pytest.mark.parametrize("place", PLACES)
+@async_test
+async def test_R28_nesting_that_is_too_deep_is_refused_by_name(
+    store: ChatStore, alice: RequestContext, place: str
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    limit = deepest(place, in_list)
+    for depth in range(limit - 6, limit + 2):
+        model = PLACES[place](nested(depth, in_list))
+        try:
+            await save(store, model, alice)
+        except ValueError as error:
+            assert re.search(rf"{model.id} cannot be stored", str(error))
+
+
+@async_test
+async def test_R28_the_items_of_a_thread_are_not_looked_at(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    items = Page[ThreadItem](data=[a_note(float("nan"))])
+    thread = Thread(**a_thread().model_dump(), items=items)
+    await store.save_thread(thread, alice)
+    assert await store.load_thread("thr_1", alice) == a_thread()
+
+
+def replace_payload(probe: Probe, table: str, row_id: str, payload: str) -> None:
+    """Put another JSON text into a row."""
+    changed = probe.execute(
+        f"UPDATE {table} SET data = '{payload}' WHERE id = '{row_id}'"
+    )
+    assert changed == 1
+
+
+def with_unknown_fields(model: Model) -> str:
+    """Give a model's JSON with fields that the installed SDK does not know."""
+    return '{"from_the_future": {"a": [1]}, ' + model.model_dump_json()[1:]
+
+
+@async_test
+async def test_R29_fields_that_this_sdk_does_not_know_are_ignored(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    thread, item, attachment = a_thread(), a_message(), an_attachment()
+    for model, table in (
+        (thread, "chatkit_threads"),
+        (item, "chatkit_items"),
+        (attachment, "chatkit_attachments"),
+    ):
+        await save(store, model, alice)
+        replace_payload(probe, table, model.id, with_unknown_fields(model))
+        assert await load(store, model, alice) == model
+    assert (await store.load_threads(9, None, "asc", alice)).data == [thread]
+    assert await walk(store, alice) == [item]
+
+
+def from_the_future(probe: Probe, item_id: str) -> None:
+    """Make an item one of a type that the installed SDK does not know."""
+    payload = f'{{"type": "from_the_future", "id": "{item_id}", "text": "{SECRET}"}}'
+    replace_payload(probe, "chatkit_items", item_id, payload)
+
+
+def half_an_item(probe: Probe, item_id: str) -> None:
+    """Take the fields away that an item must have."""
+    payload = f'{{"type": "assistant_message", "content": "{SECRET}"}}'
+    replace_payload(probe, "chatkit_items", item_id, payload)
+
+
+def damage(probe: Probe, item_id: str) -> None:
+    """Make an item's payload something that is no JSON object."""
+    probe.damage_item(item_id)
+
+
+DAMAGES = [from_the_future, half_an_item, damage]
+
+
+@pytest.mark.parametrize("bad", [[0], [2], [4], [1, 2], [3, 4], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("make_bad", DAMAGES)
+@async_test
+async def test_R29_paging_goes_past_rows_that_do_not_validate(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    make_bad: Callable[[Probe, str], None],
+    bad: list[int],
+) -> None:
+    ids = await fill(store, alice, 5)
+    for number in bad:
+        make_bad(probe, ids[number])
+    good = [item_id for number, item_id in enumerate(ids) if number not in bad]
+    for limit in (1, 2, 5):
+        for order, expected in (("asc", good), ("desc", good[::-1])):
+            items = await walk(store, alice, limit=limit, order=order)
+            assert [item.id for item in items] == expected
+
+
+@pytest.mark.parametrize("make_bad", DAMAGES)
+@async_test
+async def test_R29_a_row_left_out_is_logged_as_an_error_with_its_id_only(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+    make_bad: Callable[[Probe, str], None],
+) -> None:
+    ids = await fill(store, alice, 3)
+    make_bad(probe, ids[1])
+    await store.load_thread_items("thr_1", None, 10, "asc", alice)
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [ids[1] in record.getMessage() for record in errors] == [True]
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("make_bad", DAMAGES)
+@async_test
+async def test_R29_loading_a_row_that_does_not_validate_says_so(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    make_bad: Callable[[Probe, str], None],
+) -> None:
+    await fill(store, alice, 1)
+    make_bad(probe, "msg_0000")
+    with pytest.raises(UnreadableError, match="Item msg_0000") as caught:
+        await store.load_item("thr_1", "msg_0000", alice)
+    assert not isinstance(caught.value, NotFoundError)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("make_bad", DAMAGES)
+@async_test
+async def test_R29_only_explicit_calls_change_a_row_that_does_not_validate(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    make_bad: Callable[[Probe, str], None],
+) -> None:
+    ids = await fill(store, alice, 2)
+    for item_id in ids:
+        make_bad(probe, item_id)
+    before = stored_rows(probe)
+    assert await walk(store, alice) == []
+    with pytest.raises(UnreadableError):
+        await store.load_item("thr_1", ids[0], alice)
+    await store.save_thread(a_thread(), alice)
+    assert stored_rows(probe) == before
+    mended = a_message(ids[0], text="mended")
+    await store.save_item("thr_1", mended, alice)
+    assert await walk(store, alice) == [mended]
+    await store.delete_thread_item("thr_1", ids[1], alice)
+    assert count_rows(probe, "chatkit_items") == 1
+
+
+@async_test
+async def test_R29_threads_that_do_not_validate_are_left_out_and_named_too(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    threads = [a_thread(f"thr_{number}") for number in range(4)]
+    for thread in threads:
+        await store.save_thread(thread, alice)
+    for bad in ("thr_1", "thr_3"):
+        replace_payload(probe, "chatkit_threads", bad, f'{{"title": "{SECRET}"}}')
+    before = stored_rows(probe)
+    for order, expected in (("asc", threads[::2]), ("desc", threads[2::-2])):
+        found: list[ThreadMetadata] = []
+        after: str | None = None
+        while True:
+            page = await store.load_threads(1, after, order, alice)
+            found += page.data
+            after = page.after
+            if not page.has_more:
+                break
+        assert found == expected
+    for bad in ("thr_1", "thr_3"):
+        assert f"Thread {bad}" in caplog.text
+        with pytest.raises(UnreadableError, match=f"Thread {bad}"):
+            await store.load_thread(bad, alice)
+    assert SECRET not in caplog.text
+    assert stored_rows(probe) == before
+    await store.save_thread(threads[1], alice)
+    assert await store.load_thread("thr_1", alice) == threads[1]
+    await store.delete_thread("thr_3", alice)
+    page = await store.load_threads(9, None, "asc", alice)
+    assert page.data == threads[:3]
+
+
+@async_test
+async def test_R29_an_attachment_that_does_not_validate_is_named_too(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_attachment(an_attachment(), alice)
+    payload = f'{{"type": "from_the_future", "name": "{SECRET}"}}'
+    replace_payload(probe, "chatkit_attachments", "atc_1", payload)
+    with pytest.raises(UnreadableError, match="Attachment atc_1") as caught:
+        await store.load_attachment("atc_1", alice)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    await store.save_attachment(an_attachment(), alice)
+    assert await store.load_attachment("atc_1", alice) == an_attachment()
+
+
+ATTACHMENTS: list[Attachment] = [
+    FileAttachment.model_validate(
+        {
+            "id": "atc_1",
+            "name": "report.pdf",
+            "mime_type": "application/pdf",
+            "thread_id": "thr_1",
+            "metadata": {"path": "uploads/1", "size": 2**40, "nested": [{"a": None}]},
+            "upload_descriptor": {
+                "url": "https://uploads.example.com/1?signature=abc",
+                "method": "PUT",
+                "headers": {"x-token": "1"},
+            },
+        }
+    ),
+    ImageAttachment.model_validate(
+        {
+            "id": "atc_1",
+            "name": "cat.png",
+            "mime_type": "image/png",
+            "thread_id": "thr_2",
+            "metadata": {},
+            "preview_url": "https://example.com/cat.png",
+        }
+    ),
+]
+
+
+@pytest.mark.parametrize("attachment", ATTACHMENTS, ids=["file", "image"])
+@async_test
+async def test_R30_an_attachment_keeps_metadata_upload_descriptor_and_thread_id(
+    store: ChatStore, alice: RequestContext, attachment: Attachment
+) -> None:
+    await store.save_attachment(attachment, alice)
+    loaded = await store.load_attachment("atc_1", alice)
+    assert loaded == attachment
+    assert type(loaded) is type(attachment)
+    assert loaded.metadata == attachment.metadata
+    assert loaded.upload_descriptor == attachment.upload_descriptor
+    assert loaded.thread_id == attachment.thread_id
+
+
+@async_test
+async def test_R30_an_attachment_in_a_users_message_keeps_its_metadata(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    question = a_question(attachments=ATTACHMENTS)
+    await store.add_thread_item("thr_1", question, alice)
+    assert await store.load_item("thr_1", question.id, alice) == question
+
+
+@async_test
+async def test_R30_save_attachment_is_an_upsert(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    for attachment in ATTACHMENTS:
+        await store.save_attachment(attachment, alice)
+        assert await store.load_attachment("atc_1", alice) == attachment
+    assert count_rows(probe, "chatkit_attachments") == 1
+
+
+@async_test
+async def test_R30_save_attachment_never_crosses_owners(
+    store: ChatStore, alice: RequestContext, bob: RequestContext
+) -> None:
+    await store.save_attachment(ATTACHMENTS[0], alice)
+    await store.save_attachment(ATTACHMENTS[1], bob)
+    assert await store.load_attachment("atc_1", alice) == ATTACHMENTS[0]
+    assert await store.load_attachment("atc_1", bob) == ATTACHMENTS[1]
+    await store.delete_attachment("atc_1", bob)
+    assert await store.load_attachment("atc_1", alice) == ATTACHMENTS[0]

@@ -1,0 +1,330 @@
+"""Owners: R12 to R16 of the Store's contract."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from chat_store_adapter import make_context, only_own
+from chat_store_contexts import make_look_alikes
+from chat_store_database import Probe
+from chat_store_tools import (
+    READS,
+    WRITES,
+    a_message,
+    a_thread,
+    an_attachment,
+    async_test,
+    count_rows,
+    fill,
+    save_one_of_each,
+)
+from chat_store_under_test import ChatStore, OwnerError, RequestContext, owner_id
+from chatkit.store import NotFoundError
+from chatkit.types import Page
+
+TABLES = ["chatkit_threads", "chatkit_items", "chatkit_attachments"]
+
+
+async def see_everything(store: ChatStore, context: RequestContext) -> list[object]:
+    """Give what an owner sees of the rows of `save_one_of_each`, by every method."""
+    return [await read(store, context) for read in READS.values()]
+
+
+# --- R12: two owners may use the same ids
+
+
+@async_test
+async def test_R12_two_owners_see_their_own_rows_under_the_same_ids(
+    store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
+) -> None:
+    await save_one_of_each(store, alice, "of alice")
+    await save_one_of_each(store, bob, "of bob")
+    for context, text in ((alice, "of alice"), (bob, "of bob")):
+        thread, item = a_thread(title=text), a_message(text=text)
+        assert await store.load_thread("thr_1", context) == thread
+        assert await store.load_item("thr_1", "msg_1", context) == item
+        attachment = await store.load_attachment("atc_1", context)
+        assert attachment == an_attachment(name=text)
+        for order in ("asc", "desc"):
+            items = await store.load_thread_items("thr_1", None, 9, order, context)
+            assert items == Page(data=[item])
+            threads = await store.load_threads(9, None, order, context)
+            assert threads == Page(data=[thread])
+            # The other owner's row is not behind one's own either.
+            items = await store.load_thread_items("thr_1", "msg_1", 9, order, context)
+            assert items == Page()
+            threads = await store.load_threads(9, "thr_1", order, context)
+            assert threads == Page()
+    owners = sorted([(owner_id(alice),), (owner_id(bob),)])
+    for table in TABLES:
+        assert sorted(probe.query(f"SELECT owner_id FROM {table}")) == owners
+
+
+@pytest.mark.parametrize("rows_of_bob", ["absent", "present"])
+@pytest.mark.parametrize("method", WRITES)
+@async_test
+async def test_R12_no_write_of_one_owner_touches_the_other(
+    store: ChatStore,
+    alice: RequestContext,
+    bob: RequestContext,
+    method: str,
+    rows_of_bob: str,
+) -> None:
+    await save_one_of_each(store, alice, "of alice")
+    before = await see_everything(store, alice)
+    if rows_of_bob == "present":
+        await save_one_of_each(store, bob, "of bob")
+    try:
+        await WRITES[method](store, bob)
+    except NotFoundError:
+        assert rows_of_bob == "absent"  # there is no thread for his item (R08)
+    assert await see_everything(store, alice) == before
+
+
+@async_test
+async def test_R12_a_thread_that_one_owner_deleted_does_not_block_the_other(
+    store: ChatStore, alice: RequestContext, bob: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    await store.delete_thread("thr_1", alice)
+    await save_one_of_each(store, bob)
+    assert await store.load_thread("thr_1", bob) == a_thread(title="hello")
+    assert await store.load_item("thr_1", "msg_1", bob) == a_message()
+    with pytest.raises(NotFoundError):
+        await store.load_thread("thr_1", alice)
+
+
+# --- R13: an item belongs to its thread's owner by the database's own constraint
+
+
+@only_own
+@async_test
+async def test_R13_the_database_refuses_an_item_for_another_owners_thread(
+    store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    await store.save_thread(a_thread("thr_of_alice"), alice)
+    await store.save_thread(a_thread("thr_of_bob"), bob)
+    # By plain SQL, an item can only go to another thread of its own owner.
+    for change in (
+        f"owner_id = '{owner_id(bob)}'",
+        "thread_id = 'thr_of_bob'",
+        "thread_id = 'thr_absent'",
+    ):
+        with pytest.raises(probe.CONSTRAINT_ERROR):
+            probe.execute(f"UPDATE chatkit_items SET {change}")
+    assert await store.load_item("thr_1", "msg_1", alice) == a_message()
+    moved = probe.execute("UPDATE chatkit_items SET thread_id = 'thr_of_alice'")
+    assert moved == 1
+    assert await store.load_item("thr_of_alice", "msg_1", alice) == a_message()
+
+
+# --- R14: a page of items of a thread that is not there is empty
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("after", [None, "msg_0001", "msg_absent"])
+@pytest.mark.parametrize("thread", ["absent", "foreign", "deleted"])
+@async_test
+async def test_R14_the_items_of_a_thread_that_is_not_there_are_an_empty_page(
+    store: ChatStore,
+    alice: RequestContext,
+    bob: RequestContext,
+    order: str,
+    after: str | None,
+    thread: str,
+) -> None:
+    if thread == "foreign":
+        await fill(store, bob, 3)
+    if thread == "deleted":
+        await fill(store, alice, 3)
+        await store.delete_thread("thr_1", alice)
+    page = await store.load_thread_items("thr_1", after, 20, order, alice)
+    assert page == Page(data=[], has_more=False, after=None)
+
+
+# --- R15: the owner is read from the context, and there must be one
+
+OWNERLESS: list[Any] = [object(), {}, make_context(None), make_context("")]
+
+
+@pytest.mark.parametrize("method", ["save_thread", "save_attachment"])
+@async_test
+async def test_R15_nobody_can_save_anything(
+    store: ChatStore, nobody: RequestContext, method: str
+) -> None:
+    with pytest.raises(Exception):  # noqa: B017 - of whatever type
+        await WRITES[method](store, nobody)
+
+
+class Attributes:
+    """A context that has attributes, and is of no class that the Store could know."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        vars(self).update(fields)
+
+
+class Keys:
+    """A context that has keys, without being a dict or any other Mapping."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name]
+
+
+def fields_of(context: object) -> dict[str, Any]:
+    """Give the attributes, or the keys, of a context of whatever kind."""
+    if isinstance(context, Mapping):
+        return dict(cast("Mapping[str, Any]", context))
+    return dict(vars(context))
+
+
+def copy_as(kind: Callable[[dict[str, Any]], Any], context: object) -> Any:
+    """Make a context of another kind, with the same attributes or keys all through."""
+    fields = fields_of(context)
+    for name, value in fields.items():
+        if not isinstance(value, str) and value is not None:
+            fields[name] = copy_as(kind, value)
+    return kind(fields)
+
+
+@only_own
+@pytest.mark.parametrize("method", [*WRITES, *READS])
+@async_test
+async def test_R15_without_an_owner_every_method_says_what_is_missing(
+    store: ChatStore, probe: Probe, method: str
+) -> None:
+    call = {**WRITES, **READS}[method]
+    for context in OWNERLESS:
+        with (
+            probe.recorded(store) as sent,
+            pytest.raises(OwnerError, match="missing or empty") as caught,
+        ):
+            await call(store, context)
+        assert sent == []
+        # The message names the path, at which a good context has the owner.
+        quoted = re.search(r"'([\w.]+)'", str(caught.value))
+        assert quoted
+        value: Any = make_context("alice")
+        for name in quoted[1].split("."):
+            value = fields_of(value)[name]
+        assert value == "alice"
+
+
+@only_own
+@async_test
+async def test_R15_a_context_that_lacks_a_field_is_never_another_owners(
+    alice: RequestContext,
+) -> None:
+    fields = fields_of(alice)
+    for name in fields:
+        rest = {other: fields[other] for other in fields if other != name}
+        lacking: list[Any] = [rest, {**rest, name: None}, {**rest, name: ""}]
+        for context in lacking:
+            try:
+                owner = owner_id(context)
+            except OwnerError:
+                continue
+            assert owner == owner_id(alice), name
+
+
+@only_own
+@pytest.mark.parametrize("kind", [Attributes, dict, Keys])
+@async_test
+async def test_R15_the_owner_is_read_by_attribute_or_key_whatever_the_class(
+    store: ChatStore,
+    alice: RequestContext,
+    bob: RequestContext,
+    kind: Callable[[dict[str, Any]], Any],
+) -> None:
+    stand_in = copy_as(kind, alice)
+    await save_one_of_each(store, stand_in)
+    assert await see_everything(store, stand_in) == await see_everything(store, alice)
+    assert await store.load_threads(20, None, "asc", bob) == Page()
+    for change in WRITES.values():
+        await change(store, stand_in)
+    assert await store.load_threads(20, None, "asc", alice) == Page()
+
+
+@only_own
+@async_test
+async def test_R15_owners_that_look_alike_are_different_owners(
+    store: ChatStore, probe: Probe
+) -> None:
+    contexts = make_look_alikes()
+    assert len(contexts) > 1
+    assert len({owner_id(context) for context in contexts}) == len(contexts)
+    for number, context in enumerate(contexts):
+        await save_one_of_each(store, context, f"of owner {number}")
+    for number, context in enumerate(contexts):
+        text = f"of owner {number}"
+        threads = await store.load_threads(20, None, "asc", context)
+        assert threads.data == [a_thread(title=text)]
+        items = await store.load_thread_items("thr_1", None, 20, "asc", context)
+        assert items.data == [a_message(text=text)]
+        attachment = await store.load_attachment("atc_1", context)
+        assert attachment == an_attachment(name=text)
+    for table in TABLES:
+        assert count_rows(probe, table) == len(contexts)
+
+
+@only_own
+@pytest.mark.parametrize(
+    ("owner", "other"),
+    [
+        (7, 8),
+        (0, 1),
+        (2**70, 2**70 + 1),
+        (UUID(int=7), UUID(int=8)),
+    ],
+)
+@async_test
+async def test_R15_integers_and_uuids_are_owners_too(
+    store: ChatStore, owner: object, other: object
+) -> None:
+    await save_one_of_each(store, make_context(owner))
+    threads = await store.load_threads(20, None, "asc", make_context(owner))
+    assert threads.data == [a_thread(title="hello")]
+    assert str(owner) in owner_id(make_context(owner))
+    assert await store.load_threads(20, None, "asc", make_context(other)) == Page()
+
+
+@only_own
+@pytest.mark.parametrize("owner", [True, False, 1.5, b"alice", ["alice"], object()])
+def test_R15_no_other_type_is_an_owner(owner: object) -> None:
+    with pytest.raises(OwnerError, match=type(owner).__name__):
+        owner_id(make_context(owner))
+
+
+# --- R16: the same item id may exist in two threads
+
+
+@async_test
+async def test_R16_two_threads_have_items_of_their_own_under_the_same_id(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    items = {
+        thread_id: a_message("msg_1", thread_id, text=f"in {thread_id}")
+        for thread_id in ("thr_1", "thr_2")
+    }
+    for thread_id, item in items.items():
+        await store.save_thread(a_thread(thread_id), alice)
+        await store.add_thread_item(thread_id, item, alice)
+    for thread_id, item in items.items():
+        assert await store.load_item(thread_id, "msg_1", alice) == item
+        page = await store.load_thread_items(thread_id, None, 20, "asc", alice)
+        assert page == Page(data=[item])
+    assert count_rows(probe, "chatkit_items") == 2
+
+    changed = a_message("msg_1", "thr_1", text="changed")
+    await store.save_item("thr_1", changed, alice)
+    assert await store.load_item("thr_1", "msg_1", alice) == changed
+    assert await store.load_item("thr_2", "msg_1", alice) == items["thr_2"]
+    await store.delete_thread_item("thr_1", "msg_1", alice)
+    assert await store.load_item("thr_2", "msg_1", alice) == items["thr_2"]
+    await store.delete_thread("thr_1", alice)
+    assert await store.load_item("thr_2", "msg_1", alice) == items["thr_2"]

@@ -1,0 +1,41 @@
+"""Renders each flavor into docs/examples, where what the template renders can be read.
+
+python scripts/examples.py --write    writes the examples; or: make examples
+python scripts/examples.py --check    fails if they are not what the template renders now
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from golden import find_differences, render_examples, write_examples
+from rendering import EXAMPLES, copy_tree
+
+
+def main() -> int:
+    """Write or check the examples; give the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--write", action="store_true", help="write the examples")
+    group.add_argument("--check", action="store_true", help="compare, and write nothing")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
+        template = copy_tree(Path(directory) / "template")
+        examples = render_examples(template, Path(directory) / "work")
+    if arguments.write:
+        write_examples(examples)
+    elif differences := find_differences(examples):
+        print(*differences, sep="\n")
+        print(f"{EXAMPLES} is not what the template renders: run `make examples`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
