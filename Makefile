@@ -7,7 +7,12 @@ VENV := .venv
 help:  ## Show this list
 	@echo "make demo   render the template, talk to its example server, look into the database"
 	@echo "make test   run all tests of the template (some minutes)"
-	@echo "make matrix run the rendered suite on every server, and through a pooler (some minutes)"
+	@echo "make matrix run the rendered suite on every server and through a pooler, and old code on newer tables"
+	@echo "make mutants   break the rendered Store in many ways, and see the rendered suite notice each"
+	@echo "make patterns  run the suite on Stores as people publish them, and write docs/published-patterns.md"
+	@echo "make examples  render each flavor into docs/examples"
+	@echo "make bench     measure the Store beside the driver and what others use (BENCH=--quick: some minutes)"
+	@echo "make release VERSION=1.2.0   check and commit a release; CONTRIBUTING.md says how"
 	@echo "make lint   check and format-check the template's own Python"
 	@echo "make clean  remove .venv and everything else that the above made"
 	@echo
@@ -27,11 +32,36 @@ matrix: $(VENV)/.installed
 	scripts/install_servers.sh
 	$(VENV)/bin/python scripts/matrix.py
 
+.PHONY: mutants
+mutants: $(VENV)/.installed
+	scripts/install_servers.sh
+	$(VENV)/bin/python scripts/try_mutants.py
+
+.PHONY: patterns
+patterns: $(VENV)/.installed
+	$(VENV)/bin/python scripts/patterns.py --write
+
+.PHONY: examples
+examples: $(VENV)/.installed
+	$(VENV)/bin/python scripts/examples.py --write
+
+# What to measure: make bench BENCH="--quick --only asyncpg"
+BENCH :=
+
+.PHONY: bench
+bench: $(VENV)/.bench
+	scripts/install_servers.sh
+	$(VENV)/bin/python -m benchmarks $(BENCH)
+
 .PHONY: lint
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+.PHONY: release
+release: $(VENV)/.installed
+	$(VENV)/bin/python scripts/release.py $(VERSION)
 
 .PHONY: clean
 clean:
@@ -51,4 +81,8 @@ $(VENV)/.installed: requirements-dev.txt requirements-suite.txt
 	  echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed requirements-bench.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

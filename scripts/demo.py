@@ -27,8 +27,15 @@ import copier
 from copier.errors import CopierError
 
 TEMPLATE = Path(__file__).resolve().parent.parent
-WIDTH = min(shutil.get_terminal_size(fallback=(100, 24)).columns, 100)
-IN_COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+SCREEN = shutil.get_terminal_size(fallback=(100, 24)).columns
+WIDTH = min(SCREEN, 100)  # longer lines are hard to read
+INDENT = 11
+IN_COLOUR = (
+    sys.stdout.isatty()
+    and not os.environ.get("NO_COLOR")
+    and os.environ.get("TERM", "dumb") != "dumb"
+)
+BOLD, FAINT, YELLOW, CYAN = "1", "2", "33", "36"
 
 
 class DemoError(Exception):
@@ -185,9 +192,10 @@ class User:
     def stream(
         self, request_type: str, *, stop_after: int | None = None, **params: Any
     ) -> list[dict[str, Any]]:
-        """Send a request and show the answer as it comes; stop it after some words."""
+        """Send a request and show the words of the answer as they come; stop it after some."""
         events: list[dict[str, Any]] = []
         words = 0
+        speech = Speech("Server")
         with self.request(request_type, **params) as response:
             check_status(response, request_type, 200)
             for line in response:
@@ -196,9 +204,13 @@ class User:
                 event = json.loads(line.removeprefix(b"data: "))
                 check(event["type"] != "error", f"{request_type} ended in an error")
                 events.append(event)
-                words += event["type"] == "thread.item.updated"
+                if event["type"] == "thread.item.updated":
+                    words += 1
+                    speech.add(event["update"]["delta"])
                 if words == stop_after:
+                    speech.add(" …")
                     break
+        speech.end()
         check(stop_after in (None, words), "the answer ended before it was stopped")
         return events
 
@@ -212,27 +224,30 @@ def hold_conversation(alice: User) -> str:
     events = alice.stream("threads.create", input=message(question))
     thread_id: str = events[0]["thread"]["id"]
     in_thread: dict[str, Any] = {"thread_id": thread_id}
-    answered(events)
+    answer_of(events)
 
-    said("Alice", "Show me a widget.")
-    card = answered(alice.stream(**a_turn(thread_id, "Show me a widget.")))
-    said("Alice", "[presses “I like it”]")
+    question = "Show me a widget."
+    said("Alice", question)
+    card = answer_of(alice.stream(**a_turn(thread_id, question)))
+    show_card(card)
+    did("Alice", "presses “I like it”")
     like = card["widget"]["children"][-1]["onClickAction"]
     params = {**in_thread, "item_id": card["id"], "action": like}
-    answer = alice.ask("threads.sync_custom_action", **params)
-    said("Server", describe(answer["updated_item"]))
+    show_card(alice.ask("threads.sync_custom_action", **params)["updated_item"])
 
-    said("Alice", "Please use a tool.")
-    answered(alice.stream(**a_turn(thread_id, "Please use a tool.")))
-    said("Browser", "[runs it, and sends back “14:05”]")
-    answered(alice.stream("threads.add_client_tool_output", **in_thread, result="14:05"))
+    question = "Please use a tool."
+    said("Alice", question)
+    call = answer_of(alice.stream(**a_turn(thread_id, question)))
+    did("Server", f"calls the tool {call['name']}, which runs in the browser")
+    did("Browser", "runs it, and sends back “14:05”")
+    answer_of(alice.stream("threads.add_client_tool_output", **in_thread, result="14:05"))
 
     question = "Can you be stopped?"
     said("Alice", question)
     asked = stopped(alice, thread_id, a_turn(thread_id, question), words=9)
-    said("Alice", "[presses Retry]")
+    did("Alice", "presses Retry: what was answered is removed, and the question asked again")
     retry = {"request_type": "threads.retry_after_item", "item_id": asked["id"]}
-    answered(alice.stream(**retry, **in_thread))
+    answer_of(alice.stream(**retry, **in_thread))
 
     question = "And once more?"
     said("Alice", question)
@@ -241,20 +256,18 @@ def hold_conversation(alice: User) -> str:
 
 
 def stopped(alice: User, thread_id: str, turn: dict[str, Any], words: int) -> dict[str, Any]:
-    """Stop an answer after some words, and show that the Store keeps them.
+    """Stop an answer after some words, and show what the Store has kept of it.
 
     Returns:
         The question, as an item of the thread.
     """
     events = alice.stream(**turn, stop_after=words)
-    deltas = [event["update"]["delta"] for event in events if "update" in event]
-    said("Server", "".join(deltas) + " …")
-    said("Alice", "[presses Stop]")
+    did("Alice", "presses Stop")
     for _ in range(100):
         # The newest item is soon a hidden one, which the server leaves out.
         newest = alice.ask("items.list", thread_id=thread_id, limit=2)["data"][0]
         if newest["type"] == "assistant_message":
-            note(f"(kept in the Store: {describe(newest)})")
+            did("Store", f"keeps “{describe(newest)}”")
             return next(event["item"] for event in events if event["type"] == "thread.item.done")
         time.sleep(0.05)
     raise DemoError("the Store did not keep the answer that was stopped.")
@@ -263,13 +276,13 @@ def stopped(alice: User, thread_id: str, turn: dict[str, Any], words: int) -> di
 def let_a_stranger_look(bob: User, thread_id: str) -> None:
     """Show that another user sees nothing."""
     heading("Another user looks")
-    said("Bob", "[lists his threads]")
+    did("Bob", "lists his threads")
     threads = bob.ask("threads.list")["data"]
     check(threads == [], "another user sees threads that are not his")
-    said("Server", "none")
-    said("Bob", "[asks for Alice's thread by its id]")
+    did("Server", "gives none")
+    did("Bob", "asks for Alice's thread by its id")
     answer = bob.ask("threads.get_by_id", thread_id=thread_id, expected=404)
-    said("Server", f"404: {answer['error']}")
+    did("Server", f"answers 404: {answer['error']}")
 
 
 def a_turn(thread_id: str, text: str) -> dict[str, Any]:
@@ -287,12 +300,11 @@ def message(text: str) -> dict[str, Any]:
     return {"content": content, "attachments": [], "inference_options": {}}
 
 
-def answered(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Show, and give, the item that a stream brought last."""
+def answer_of(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give the item that a stream brought last, which must not be the question."""
     done = [event["item"] for event in events if event["type"] == "thread.item.done"]
     check(bool(done) and done[-1]["type"] != "user_message", "there was no answer")
     item: dict[str, Any] = done[-1]
-    said("Server", describe(item))
     return item
 
 
@@ -300,16 +312,21 @@ def describe(item: dict[str, Any]) -> str:
     """Put an item into words."""
     match item["type"]:
         case "widget":
-            text, *buttons = item["widget"]["children"]
-            labels = "  ".join(f"({button['label']})" for button in buttons)
-            return f"[card] {text['value']}  {labels}"
+            return "  ".join(words_on(item))
         case "client_tool_call":
-            output = f", answered “{item['output']}”" if item.get("output") else ""
-            return f"[calls the tool {item['name']}{output}]"
+            output = f" gave “{item['output']}”" if item.get("output") else " was called"
+            return f"{item['name']}{output}"
         case "sdk_hidden_context":
-            return f"[hidden] {item['content']}"
+            text: str = item["content"]
+            return text
         case _:
             return "".join(part["text"] for part in item["content"])
+
+
+def words_on(card: dict[str, Any]) -> list[str]:
+    """Give what is written on a card: its text, and its buttons."""
+    text, *buttons = card["widget"]["children"]
+    return [text["value"], *(f"[ {button['label']} ]" for button in buttons)]
 
 
 def check_status(response: HTTPResponse, request_type: str, expected: int) -> None:
@@ -331,22 +348,70 @@ def check(is_so: bool, complaint: str) -> None:
 
 def heading(text: str) -> None:
     """Begin a part of the demo."""
-    print(f"\n{in_style('1', text)}\n{in_style('2', '-' * len(text))}")
+    print(f"\n{in_style(BOLD, text)}\n{in_style(FAINT, '-' * len(text))}")
+
+
+class Speech:
+    """What somebody says, shown as it comes, with a new line where a word does not fit.
+
+    Args:
+        who: Who speaks; the name is shown together with the first word.
+    """
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._column = 0
+
+    def add(self, text: str) -> None:
+        """Show more of it."""
+        for word in re.findall(r"\s*\S+", text):
+            if not self._column:
+                print_name(self._who)
+                self._column = INDENT
+            elif self._column + len(word) > WIDTH:
+                print("\n" + " " * INDENT, end="")
+                self._column = INDENT
+                word = word.lstrip()
+            print(word, end="", flush=True)
+            self._column += len(word)
+
+    def end(self) -> None:
+        """End the line, if something was said."""
+        if self._column:
+            print()
 
 
 def said(who: str, what: str) -> None:
-    """Show a line of the conversation."""
-    label = f"{who:>9}  "
-    text = textwrap.fill(what, WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
-    colour = "36" if who == "Server" else "33"
-    print(in_style(colour, text[: len(label)]) + text[len(label) :], flush=True)
+    """Show what somebody says to begin with."""
+    print()
+    speech = Speech(who)
+    speech.add(what)
+    speech.end()
 
 
-def note(text: str) -> None:
-    """Show a remark about what just happened."""
-    indent = " " * 11
-    filled = textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
-    print(in_style("2", filled), flush=True)
+def did(who: str, what: str) -> None:
+    """Show what somebody does without words."""
+    print_name(who)
+    filled = textwrap.fill(f"[{what}]", WIDTH - INDENT).replace("\n", "\n" + " " * INDENT)
+    print(in_style(FAINT, filled), flush=True)
+
+
+def show_card(item: dict[str, Any]) -> None:
+    """Draw a card."""
+    text, *buttons = words_on(item)
+    lines = [text, "  ".join(buttons)]
+    width = max(map(len, lines))
+    print_name("Server")
+    print(f"┌─{'─' * width}─┐")
+    for line in lines:
+        print(f"{' ' * INDENT}│ {line.ljust(width)} │")
+    print(f"{' ' * INDENT}└─{'─' * width}─┘", flush=True)
+
+
+def print_name(who: str) -> None:
+    """Begin a line with who speaks or does something."""
+    person = who in ("Alice", "Bob")
+    print(in_style(YELLOW if person else CYAN, f"{who:>{INDENT - 2}}"), end="  ")
 
 
 def in_style(code: str, text: str) -> str:
@@ -356,38 +421,45 @@ def in_style(code: str, text: str) -> str:
 
 def show_rows(database: Path) -> None:
     """Show the rows that now stand in the database, around the Store."""
-    rows = [("table", "owner", "id", "type", "text")]
-    with closing(sqlite3.connect(database)) as connection:
-        select = "SELECT owner_id, id, data FROM {} ORDER BY created_at, position"
-        for owner, row_id, data in connection.execute(select.format("chatkit_threads")):
-            title = json.loads(data)["title"]
-            rows.append(("chatkit_threads", owner, row_id, "", f"title: {title}"))
-        for owner, row_id, data in connection.execute(select.format("chatkit_items")):
-            item = json.loads(data)
-            row = ("chatkit_items", owner, row_id, item["type"], describe(item))
-            rows.append(row)
-    kinds = [kind for _, _, _, kind, _ in rows]
-    check("sdk_hidden_context" in kinds, "the Store lost what the SDK notes at a Stop")
-
     heading(f"The rows in {database.name}")
-    table = [
-        (name, owner, re.sub(r"^(\w+_).*(.{6})$", r"\1…\2", row_id), kind, text)
-        for name, owner, row_id, kind, text in rows
-    ]
-    table[0] = rows[0]
-    widths = [max(map(len, column)) for column in zip(*table)]
-    for number, row in enumerate(table):
-        *cells, text = row
-        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths))
-        room = max(WIDTH - len(line) - 2, 20)
-        line += "  " + (text if len(text) <= room else f"{text[: room - 1]}…")
-        print(in_style("2", line) if number == 0 else line)
+    threads = read_rows(database, "chatkit_threads")
+    show_table(
+        ("chatkit_threads", "owner", "title"),
+        [(row_id, owner, thread["title"]) for row_id, owner, thread in threads],
+    )
+    items = read_rows(database, "chatkit_items")
+    kinds = [item["type"] for _, _, item in items]
+    check("sdk_hidden_context" in kinds, "the Store lost what the SDK notes at a Stop")
+    print()
+    show_table(
+        ("chatkit_items", "owner", "type", "text"),
+        [(row_id, owner, item["type"], describe(item)) for row_id, owner, item in items],
+    )
+
+
+def read_rows(database: Path, table: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Read a table: the id, the owner and the data of each row; ids are shortened."""
+    select = f"SELECT id, owner_id, data FROM {table} ORDER BY created_at, position"
+    with closing(sqlite3.connect(database)) as connection:
+        return [
+            (re.sub(r"^(\w+_).*(.{6})$", r"\1…\2", row_id), owner, json.loads(data))
+            for row_id, owner, data in connection.execute(select)
+        ]
+
+
+def show_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Show rows in columns, each on one line; the last column is cut where it does not fit."""
+    widths = [max(map(len, column)) for column in zip(head, *rows)][:-1]
+    for row in (head, *rows):
+        line = "".join(f"{cell:{width}}  " for cell, width in zip(row, widths))
+        line += textwrap.shorten(row[-1], max(SCREEN - len(line), 20), placeholder=" …")
+        print(in_style(FAINT, line) if row is head else line)
 
 
 def show_next_steps(project: Path) -> None:
     """Say where everything is, and what to do with it."""
     heading("Next")
-    print(f"What was rendered stays in {project}, with the tests that prove it:")
+    print("What was rendered stays, with the tests that prove it:")
     print(f"  cd {project}")
     print(f"  {sys.executable} -m pip install -r tests/chat_store/requirements.txt")
     print(f"  {sys.executable} -m pytest")

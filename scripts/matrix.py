@@ -3,8 +3,10 @@
     python scripts/matrix.py                   all legs
     python scripts/matrix.py --only asyncpg    those whose name holds a text
 
-Each server is private, and gone at the end. A leg that cannot run is named, with what to install
-for it; in CI (CI=true) that is a failure, unless what is installed is merely too old.
+The legs that are named after a version run the code and the suite of that version on the tables of
+a later one, as a rolling deployment does. Each server is private, and gone at the end. A leg that
+cannot run is named, with what to install for it; in CI (CI=true) that is a failure, unless what is
+installed is merely too old.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -26,8 +29,11 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+import history
+from combinations import FLAVORS
+from contract import serves
 from rendered import import_rendered
-from rendering import copy_tree, render, run
+from rendering import render, run
 
 
 class MissingError(Exception):
@@ -53,25 +59,57 @@ class Server:
     admin_url: str
 
 
+MIGRATIONS = Path("src/chat_store/migrations")
+
+# Whose code and suite run on whose tables.
+TODAY = (history.TODAY, history.TODAY)
+OLD_CODE = [(old, history.TODAY) for old in history.EARLIER] + [(history.TODAY, history.NEXT)]
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A suite on a server.
+
+    Attributes:
+        name: What to call it.
+        flavor: Which answers.
+        versions: Whose code and suite, and whose tables.
+    """
+
+    name: str
+    flavor: str
+    versions: tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Kind:
     """A way to run a server, and who is tested on it.
 
     Attributes:
         name: What to call it.
-        flavors: The answers of each, by its name.
+        flavors: The names of their answers.
         start: Runs a server for the time of a block; it is given the rendered suite's module
             that starts servers.
+        old_code: Whether old code is tested on new tables, too.
     """
 
     name: str
-    flavors: dict[str, dict[str, str]]
+    flavors: list[str]
     start: Callable[[Any], AbstractContextManager[Server]]
+    old_code: bool = False
 
-    def legs(self, only: str = "") -> dict[str, str]:
-        """Name what is tested on it, where a text is in the name, and give the flavor."""
-        legs = {f"{flavor}-{self.name}": flavor for flavor in self.flavors}
-        return {leg: flavor for leg, flavor in legs.items() if only in leg}
+    def legs(self, only: str = "") -> list[Leg]:
+        """Give what is tested on it, where a text is in the name."""
+        legs = [Leg(f"{flavor}-{self.name}", flavor, TODAY) for flavor in self.flavors]
+        if self.old_code:
+            named = {history.TODAY: "today", history.NEXT: "next"}
+            legs += [
+                Leg(f"{flavor}-{named.get(old, old)}-on-{named[new]}", flavor, (old, new))
+                for flavor in self.flavors
+                for old, new in OLD_CODE
+                if flavor in history.flavors(old)
+            ]
+        return [leg for leg in legs if only in leg.name]
 
 
 @contextmanager
@@ -174,16 +212,25 @@ def mariadb(suite: Any) -> Iterator[Server]:
         server.remove()
 
 
-POSTGRESQL = {
-    driver: {"store_database": "postgresql", "store_driver": driver}
-    for driver in ("psycopg", "asyncpg")
-}
+@contextmanager
+def embedded(suite: Any) -> Iterator[Server]:
+    """Run nothing: the database is a library."""
+    yield Server(f"SQLite {sqlite3.sqlite_version}", "", "")
+
+
+def flavors_of(database: str) -> list[str]:
+    """Name the flavors of a database."""
+    return [name for name, way in FLAVORS.items() if way["store_database"] == database]
+
+
+POSTGRESQL = flavors_of("postgresql")
 KINDS = [
-    Kind("installed", POSTGRESQL, postgresql),
+    Kind("embedded", flavors_of("sqlite"), embedded, old_code=True),
+    Kind("installed", POSTGRESQL, postgresql, old_code=True),
     Kind("wheel", POSTGRESQL, lambda suite: postgresql(suite, from_wheel=True)),
     Kind("pgbouncer", POSTGRESQL, lambda suite: pgbouncer(suite, "off")),
     Kind("pgbouncer-prepared", POSTGRESQL, lambda suite: pgbouncer(suite, "on")),
-    Kind("installed", {"mysql": {"store_database": "mysql"}}, mariadb),
+    Kind("installed", flavors_of("mysql"), mariadb, old_code=True),
 ]
 
 
@@ -191,7 +238,7 @@ def main() -> int:
     """Run the legs that were asked for; give the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="The legs: " + ", ".join(leg for kind in KINDS for leg in kind.legs()),
+        epilog="The legs: " + ", ".join(leg.name for kind in KINDS for leg in kind.legs()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="legs whose name holds TEXT")
@@ -203,40 +250,73 @@ def main() -> int:
     failed: list[str] = []
     missing: dict[str, MissingError] = {}
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
-        projects = render_flavors(Path(directory))
+        projects = Projects(Path(directory))
         for kind, legs in chosen:
-            suite = import_rendered(projects[next(iter(kind.flavors))], "chat_store_database")
+            project = projects.give(legs[0].flavor, *TODAY)
+            assert project is not None
+            suite = import_rendered(project, "chat_store_database")
             try:
                 with kind.start(suite) as server:
-                    for leg, flavor in legs.items():
-                        if not passes(leg, projects[flavor], server):
-                            failed.append(leg)
+                    for leg in legs:
+                        project = projects.give(leg.flavor, *leg.versions)
+                        if project is None:
+                            print(
+                                f"{leg.name:40} nothing to do: no new tables that it has to run on"
+                            )
+                        elif not passes(leg.name, project, server):
+                            failed.append(leg.name)
             except MissingError as error:
-                missing.update(dict.fromkeys(legs, error))
-    for leg in failed:
-        print(f"FAILED: {leg}")
-    for leg, reason in missing.items():
-        print(f"NOT RUN: {leg}. {reason}")
+                missing.update({leg.name: error for leg in legs})
+    for name in failed:
+        print(f"FAILED: {name}")
+    for name, reason in missing.items():
+        print(f"NOT RUN: {name}. {reason}")
     lacking = [leg for leg, reason in missing.items() if not isinstance(reason, TooOldError)]
     return 1 if failed or (lacking and os.environ.get("CI") == "true") else 0
 
 
-def render_flavors(directory: Path) -> dict[str, Path]:
-    """Render every flavor from the working tree."""
-    template = copy_tree(directory / "template")
-    return {
-        flavor: render(template, directory / flavor, answers)
-        for kind in KINDS
-        for flavor, answers in kind.flavors.items()
-        if not (directory / flavor).exists()
-    }
+class Projects:
+    """Renders what the legs need, each once.
+
+    Args:
+        directory: Where they go.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._template = history.build(directory / "template")
+
+    def give(self, flavor: str, code: str, tables: str) -> Path | None:
+        """Give a version's project with the migrations of a later one.
+
+        None if that has no more, or none on which the code of the version still runs.
+        """
+        project = self._render(flavor, code)
+        if code == tables:
+            return project
+        own, later = (each / MIGRATIONS for each in (project, self._render(flavor, tables)))
+        has_more = {path.name for path in later.iterdir()} - {path.name for path in own.iterdir()}
+        trees = self._template.parent
+        if not has_more or not serves(trees / tables, trees / code):
+            return None
+        both = self._directory / f"{flavor}-{code}-{tables}"
+        shutil.copytree(project, both)
+        for migration in later.glob("*.sql"):
+            shutil.copy(migration, both / MIGRATIONS)
+        return both
+
+    def _render(self, flavor: str, version: str) -> Path:
+        project = self._directory / f"{flavor}-{version}"
+        if not project.exists():
+            render(self._template, project, FLAVORS[flavor], vcs_ref=version)
+        return project
 
 
 def passes(leg: str, project: Path, server: Server) -> bool:
     """Run the suite of a project on a server; say how it went."""
     began = time.monotonic()
     done = run(
-        *(sys.executable, "-m", "pytest", "-q", "-n", "2"),
+        *(sys.executable, "-m", "pytest", "-q", "-n", "2", "tests"),
         cwd=project,
         env={"CHAT_STORE_TEST_URL": server.url, "CHAT_STORE_TEST_ADMIN_URL": server.admin_url},
         without="PYTEST_",
@@ -246,7 +326,7 @@ def passes(leg: str, project: Path, server: Server) -> bool:
     passed = re.search(r"(\d+) passed", done.stdout)
     seconds = time.monotonic() - began
     count = passed[1] if passed else 0
-    print(f"{leg:27} {server.version:35} {count:>4} passed {seconds:4.0f} s", flush=True)
+    print(f"{leg:40} {server.version:35} {count:>4} passed {seconds:4.0f} s", flush=True)
     return done.returncode == 0
 
 

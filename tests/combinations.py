@@ -8,6 +8,9 @@ from rendering import OTHER_PATHS, Answers, questions, ways_to_answer
 
 T = TypeVar("T")
 
+FLAVORS = {"-".join(way.values()): way for way in ways_to_answer("store_database")}
+"""The answers of each database, and of each driver where there is a choice, by a name."""
+
 
 def factors() -> list[list[dict[str, object]]]:
     """Give, for each question of the template, the ways to answer it."""

@@ -1,12 +1,13 @@
 """Fixtures and rules of the template's tests."""
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+import history as history_of_the_template
 import pytest
 from rendering import FIRST, commit, copy_tree
 from xdist.remote import Producer
@@ -34,6 +35,19 @@ def template_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_tree(tmp_path_factory.mktemp("template_files"))
 
 
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of the template with earlier versions, today's, and a next one."""
+    return history_of_the_template.build(tmp_path_factory.mktemp("history"))
+
+
+def give_up(reason: str) -> NoReturn:
+    """End a test that lacks something: it fails in CI, and is skipped elsewhere."""
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture
 def tool() -> Callable[[str], str]:
     """Find a program of .venv; where it is missing, CI fails, and others skip the test."""
@@ -42,18 +56,10 @@ def tool() -> Callable[[str], str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         found = shutil.which(name, path=path)
         if found is None:
-            give_up = pytest.fail if IN_CI else pytest.skip
             give_up(f"{name} is missing: pip install -r requirements-dev.txt")
         return found
 
     return find
-
-
-def give_up_without_server(output: str) -> None:
-    """Fail in CI, and elsewhere skip, where a rendered suite says that it found no server."""
-    if missing := re.search(r"RuntimeError: (The tests need .* found none.*)", output):
-        give_up = pytest.fail if IN_CI else pytest.skip
-        give_up(missing[1])
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]

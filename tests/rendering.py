@@ -17,7 +17,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERS_FILE = ".copier-answers.chat-store.yml"
-FIRST, SECOND = "v1.0.0", "v1.1.0"
+EXAMPLES = "docs/examples"
+FIRST = "v1.0.0"
 
 Answers = Mapping[str, Any]
 
@@ -138,26 +139,26 @@ class Render:
         }
 
 
-def settings_and_questions() -> dict[str, Any]:
+def settings_and_questions(tree: Path = ROOT) -> dict[str, Any]:
     """Read copier.yml."""
-    parsed: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    parsed: dict[str, Any] = yaml.safe_load((tree / "copier.yml").read_text("utf-8"))
     return parsed
 
 
-def questions() -> dict[str, dict[str, Any]]:
+def questions(tree: Path = ROOT) -> dict[str, dict[str, Any]]:
     """Give the questions that a user can be asked."""
     return {
         name: details
-        for name, details in settings_and_questions().items()
+        for name, details in settings_and_questions(tree).items()
         if not name.startswith("_") and details.get("when") is not False
     }
 
 
-def ways_to_answer(question: str) -> list[dict[str, str]]:
+def ways_to_answer(question: str, tree: Path = ROOT) -> list[dict[str, str]]:
     """Give each choice of a question, together with what follows from it."""
     return [
         {question: choice, **more}
-        for choice in questions()[question]["choices"].values()
+        for choice in questions(tree)[question]["choices"].values()
         for more in FOLLOW_UPS.get((question, choice), [{}])
     ]
 
@@ -171,13 +172,18 @@ def git(directory: Path, *arguments: str) -> str:
     ).stdout
 
 
-def copy_tree(to: Path) -> Path:
-    """Copy the working tree, without what git ignores."""
-    names = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, to / name)
+def names_of(directory: Path, *parts: str) -> list[str]:
+    """Name the files of a git work tree, or of parts of it, without what git ignores."""
+    options = ("-z", "--cached", "--others", "--exclude-standard")
+    names = git(directory, "ls-files", *options, "--", *parts)
+    return [name for name in names.split("\0") if name and (directory / name).is_file()]
+
+
+def copy_tree(to: Path, *parts: str) -> Path:
+    """Copy the working tree, or parts of it, without what git ignores and without the examples."""
+    for name in names_of(ROOT, *parts, f":(exclude){EXAMPLES}"):
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, to / name)
     return to
 
 
@@ -206,6 +212,34 @@ def render(template: Path, project: Path, answers: Answers | None = None, **opti
     return project
 
 
+def update(
+    project: Path,
+    answers: Answers | None = None,
+    *,
+    to: str | None = None,
+    answers_file: str = ANSWERS_FILE,
+) -> None:
+    """Do what `copier update -a ANSWERS_FILE --defaults` does, trusting nothing.
+
+    Args:
+        project: Where the answers file is; in a clean git work tree.
+        answers: The answers to change.
+        to: The version to go to; without it, the newest.
+        answers_file: Which of the project's answers files.
+    """
+    copier.run_update(
+        project,
+        dict(answers or {}),
+        answers_file=answers_file,
+        vcs_ref=to,
+        settings=copier.Settings(),
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        unsafe=False,
+    )
+
+
 def write(project: Path, files: Mapping[str, str]) -> None:
     """Write text files, as they stand."""
     for name, text in files.items():
@@ -213,11 +247,11 @@ def write(project: Path, files: Mapping[str, str]) -> None:
         (project / name).write_bytes(text.encode())
 
 
-def render_beside_my_app(template: Path, project: Path, answers: Answers) -> Render:
+def render_beside_my_app(template: Path, project: Path, answers: Answers, **options: Any) -> Render:
     """Render into a project in which the modules that `custom` answers name exist."""
     one = Render(project, answers)
     write(project / one.root, MY_APP)
-    render(template, project, answers)
+    render(template, project, answers, **options)
     return one
 
 

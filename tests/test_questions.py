@@ -8,6 +8,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from contract import BANNED_SETTINGS
 from rendering import (
     ANSWERS_FILE,
     FIRST,
@@ -283,17 +284,7 @@ def test_each_choice_says_what_it_brings() -> None:
             assert " - " in label, f"{question}: {label}"
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "_tasks",
-        "_migrations",
-        "_jinja_extensions",
-        "_secret_questions",
-        "_skip_if_exists",
-        "_external_data",
-    ],
-)
+@pytest.mark.parametrize("key", BANNED_SETTINGS)
 def test_no_setting_that_makes_users_trust_us_or_lose_work(key: str) -> None:
     assert key not in settings_and_questions()
 

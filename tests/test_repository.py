@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rendering import ROOT, git, questions, run
+from rendering import ROOT, names_of, questions, run
 
 FILES = [
     ".ci/run",
@@ -28,15 +28,19 @@ SUITE = ROOT / "template" / "{{ store_tests_path }}"
 
 def our_files() -> list[Path]:
     """Give all files of the repository, without what git ignores."""
-    names = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+    return [ROOT / name for name in names_of(ROOT)]
+
+
+def our_texts() -> list[Path]:
+    """Give all files but the archives, which hold what was text of ours."""
+    return [path for path in our_files() if path.suffix != ".gz"]
 
 
 def lines_with(pattern: str) -> list[str]:
     """Find the lines of all files that match a regular expression."""
     return [
         f"{path.relative_to(ROOT)}:{number}: {line}"
-        for path in our_files()
+        for path in our_texts()
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
         if re.search(pattern, line)
     ]
@@ -70,7 +74,7 @@ def test_no_lock_file() -> None:
 
 
 def test_every_file_has_unix_line_ends() -> None:
-    assert [path for path in our_files() if b"\r" in path.read_bytes()] == []
+    assert [path for path in our_texts() if b"\r" in path.read_bytes()] == []
     assert "eol=lf" in (ROOT / ".gitattributes").read_text("utf-8")
 
 

@@ -1,6 +1,7 @@
 """The rendered test suite: it passes for a covering set of answers, in all sorts of projects.
 
-Every way of answering a question is in one run at least, and so is every situation below.
+Every way of answering a question is in one run at least, and so is every situation below; but all
+of them with the database that needs no server. `scripts/matrix.py` runs the suite on the others.
 """
 
 import re
@@ -9,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from combinations import each_once, factors, merged
-from conftest import give_up_without_server
-from rendering import Answers, Render, render_beside_my_app, run, ways_to_answer, write
+from combinations import FLAVORS, each_once, factors, merged
+from rendering import Answers, Render, render_beside_my_app, run, write
 
 # What a user's own tests may hold: fixtures of the same names, and helpers of common names.
 OWN_TESTS = {
@@ -94,9 +94,8 @@ SITUATIONS = [
 def cases() -> list[object]:
     """Put each way of answering, and each situation, into one case at least."""
     rows = [merged(row) for row in each_once(factors())]
-    for row in rows[len(ways_to_answer("store_database")) :]:
-        # Servers are slow, and each has been chosen once; scripts/matrix.py has more of them.
-        del row["store_database"]
+    for row in rows:
+        row.update(next(iter(FLAVORS.values())))
         row.pop("store_driver", None)
     made: list[object] = []
     for number in range(max(len(rows), len(SITUATIONS))):
@@ -130,7 +129,6 @@ def run_suite(one: Render, situation: Situation, pytest_program: str) -> int:
     cwd = one.path / one.tests if situation.in_tests_directory else one.path
     done = run(pytest_program, "-ra", *situation.arguments, cwd=cwd, without="PYTEST_")
     print(done.stdout)
-    give_up_without_server(done.stdout)
     summary = done.stdout.rstrip().rpartition("\n")[2]
     assert done.returncode == 0, summary
     counts = re.findall(r"(\d+) (\w+)", summary.partition(" in ")[0])
