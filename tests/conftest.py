@@ -63,10 +63,11 @@ def tool() -> Callable[[str], str]:
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Spreads the tests over the workers, but leaves to one those that share many renders."""
+    """Spreads the tests over the workers, but leaves to one those that share much."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "renders" if "test_render.py" in nodeid else nodeid
+        name = nodeid.partition("::")[0]
+        return name if name.endswith(("test_render.py", "test_mistakes.py")) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -175,6 +175,17 @@ def import_rendered(project: Path, name: str) -> Any:
             del sys.modules[module]
 
 
+@contextmanager
+def running(project: Path, program: object) -> Iterator[Any]:
+    """Run a server of the tests' own, with the module of a render that its suite uses."""
+    server = import_rendered(project, "chat_store_database").Server(program)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
 def connect(url: str) -> Connection:
     """Connect to a database around the Store; each statement commits."""
     return psycopg.connect(url, autocommit=True)

@@ -28,6 +28,7 @@ from rendered import (
     import_rendered,
     run_command,
     run_script,
+    running,
     start_script,
     wait_until,
 )
@@ -54,12 +55,8 @@ def server(project: Path) -> Iterator[Any]:
     """A running server of our own."""
     program = shutil.which("mariadbd")
     need(program, "MariaDB's server", "mariadb-server")
-    started = import_rendered(project, "chat_store_database").Server(program)
-    try:
-        started.start()
+    with running(project, program) as started:
         yield started
-    finally:
-        started.remove()
 
 
 @pytest.fixture

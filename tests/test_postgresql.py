@@ -31,6 +31,7 @@ from rendered import (
     query,
     run_command,
     run_script,
+    running,
     settings,
     start_script,
     wait_until,
@@ -66,16 +67,11 @@ def project(request: pytest.FixtureRequest, renders: Callable[[str], Path]) -> P
 @pytest.fixture(scope="session")
 def server(renders: Callable[[str], Path]) -> Iterator[Any]:
     """A running server of our own."""
-    module = import_rendered(renders("psycopg"), "chat_store_database")
-    places = module.find_binaries()
+    places = import_rendered(renders("psycopg"), "chat_store_database").find_binaries()
     if not places:
         give_up("A PostgreSQL server is missing: apt-get install postgresql")
-    started = module.Server(places[0])
-    try:
-        started.start()
+    with running(renders("psycopg"), places[0]) as started:
         yield started
-    finally:
-        started.remove()
 
 
 @pytest.fixture

@@ -7,19 +7,31 @@
 The README beside this file says how to wire, run, test and update it.
 """
 
-from .context import RequestContext, owner_id
-from .errors import (
-    ChatStoreError,
-    DatabaseError,
-    DatabaseTimeoutError,
-    IdError,
-    OwnerError,
-    SchemaError,
-    StoreClosedError,
-    TransferError,
-    UnreadableError,
-)
-from .store import ChatStore
+import sys
+from pathlib import Path
+
+try:
+    from .context import RequestContext, owner_id
+    from .errors import (
+        ChatStoreError,
+        DatabaseError,
+        DatabaseTimeoutError,
+        IdError,
+        OwnerError,
+        SchemaError,
+        StoreClosedError,
+        TransferError,
+        UnreadableError,
+    )
+    from .store import ChatStore
+except ModuleNotFoundError as error:
+    what = (
+        f"The chat store cannot import {error.name!r}. Unless it is a module of yours, install "
+        f"it: pip install -r {Path(__file__).with_name('requirements.txt')}"
+    )
+    if sys.argv[:1] == ["-m"]:  # the command line, before it runs: no traceback
+        sys.exit(what)
+    raise ModuleNotFoundError(what, name=error.name) from None
 
 __all__ = [
     "ChatStore",

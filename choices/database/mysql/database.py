@@ -86,6 +86,7 @@ class Database:
     """
 
     EXAMPLE_URL = "mysql://chat@localhost/chat"
+    SERVES_ANY_LOOP = False
 
     def __init__(
         self,
@@ -282,7 +283,11 @@ def _parse(url: str, example: str) -> Target:
         )
     context = None
     if tls != "off":
-        context = ssl.create_default_context(cafile=authorities)
+        try:
+            context = ssl.create_default_context(cafile=authorities)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ValueError(f"tls_ca={authorities} cannot be read: {reason}") from None
         if tls == "unverified":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -27,7 +27,7 @@ from urllib.parse import unquote
 from . import statements
 from .codec import UTC
 from .connections import MEMORY, Connections, fetch
-from .errors import DatabaseTimeoutError
+from .errors import DatabaseError, DatabaseTimeoutError
 from .migrations import Migration
 from .settle import ended
 from .urls import split_url, take_option
@@ -64,6 +64,7 @@ class Database:
     """
 
     EXAMPLE_URL = "sqlite:///chat.db"
+    SERVES_ANY_LOOP = True
 
     def __init__(
         self, url: str, *, pool_size: int = 2, pool_timeout: float = 10.0
@@ -71,6 +72,7 @@ class Database:
         if pool_size < 1:
             raise ValueError(f"pool_size must be at least 1, not {pool_size}")
         path, synchronous = _parse(url, self.EXAMPLE_URL)
+        self._path = path
         self._connections = Connections(path, synchronous, pool_size, pool_timeout)
         self._pool_size = pool_size
         self._timeout = pool_timeout
@@ -81,7 +83,15 @@ class Database:
         Raises:
             DatabaseError: The file cannot be opened or created.
         """
-        await asyncio.to_thread(self._connections.open)
+        await asyncio.to_thread(self._open)
+
+    def _open(self) -> None:
+        try:
+            self._connections.open()
+        except DatabaseError as error:
+            if not (obstacle := _obstacle(self._path)):
+                raise
+            raise DatabaseError(f"{error}: {obstacle}") from None
 
     async def close(self) -> None:
         """Finish the calls under way, then disconnect; safe to call twice."""
@@ -206,6 +216,19 @@ def _parse(url: str, example: str) -> tuple[str, str]:
     path = unquote(parts.path[1:])
     # Absolute, so that a later change of the working directory changes nothing.
     return (os.path.abspath(path) if path not in ("", MEMORY) else MEMORY), synchronous
+
+
+def _obstacle(path: str) -> str:
+    # SQLite does not say why it cannot open a file. It writes beside it, too.
+    directory = os.path.dirname(path)
+    if os.path.isdir(path):
+        return "it is a directory; name a file in it"
+    if not os.path.isdir(directory):
+        return f"there is no directory {directory}; create it"
+    for place in filter(os.path.exists, (directory, path)):
+        if not os.access(place, os.R_OK | os.W_OK):
+            return f"{place} must be readable and writable for this process"
+    return ""
 
 
 def _bind(params: Sequence[object]) -> list[object]:

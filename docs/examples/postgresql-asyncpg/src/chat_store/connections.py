@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
@@ -98,10 +99,15 @@ class Connections:
             raise DatabaseTimeoutError(
                 f"PostgreSQL did not answer within {self._timeout:g} s."
             ) from None
-        except OSError:  # a certificate's is a ValueError, too
-            raise
+        except OSError as error:  # a certificate's is a ValueError, too
+            place = urlsplit(self._url).netloc.rpartition("@")[2] or "its socket"
+            raise DatabaseError(
+                f"PostgreSQL cannot be reached at {place}: {message(error)}"
+            ) from None
         except (ValueError, asyncpg.ClientConfigurationError):
-            raise DatabaseError("asyncpg cannot read the URL") from None
+            raise DatabaseError(
+                "asyncpg cannot read the URL: percent-encode what is special in its parts"
+            ) from None
         self._pool = pool
 
     async def _is_pooled(self) -> bool:

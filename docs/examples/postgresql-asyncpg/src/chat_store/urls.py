@@ -22,7 +22,7 @@ def split_url(
     """
     if not url:
         raise ValueError(
-            "No database: pass a URL to ChatStore(url), or set CHAT_STORE_URL, "
+            "No database: pass a URL to ChatStore(url) or with --url, or set CHAT_STORE_URL, "
             f"for example {example}"
         )
     try:
@@ -30,9 +30,10 @@ def split_url(
     except ValueError:  # its message may quote the URL
         raise ValueError(f"The URL cannot be read; write {example}") from None
     if parts.scheme not in schemes:
+        given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
         raise ValueError(
-            f"This ChatStore was rendered for {database} and cannot use a "
-            f"{parts.scheme!r} URL; write {example}"
+            f"This ChatStore was rendered for {database} and cannot use {given}; "
+            f"write {example}"
         )
     return parts
 

@@ -73,6 +73,7 @@ class Database:
     """
 
     EXAMPLE_URL = "postgresql://localhost/chat"
+    SERVES_ANY_LOOP = False
 
     def __init__(
         self,
@@ -88,7 +89,15 @@ class Database:
         url, prepares = take_option(url, "prepared_statements", ("auto", "on", "off"))
         if pool is None:
             schemes = ("postgresql", "postgres")
-            split_url(url, schemes, "PostgreSQL", self.EXAMPLE_URL)
+            parts = split_url(url, schemes, "PostgreSQL", self.EXAMPLE_URL)
+            # The drivers would take the end of a password for the host, and show it.
+            if parts.netloc.count("@") > 1 or (
+                "@" in parts.path and not parts.username
+            ):
+                raise ValueError(
+                    "The URL cannot be read: in the name and the password, write %40 for @, "
+                    "%2F for /, %3A for :, %3F for ? and %25 for %"
+                )
         self._connections = Connections(url, pool_size, pool_timeout, prepares, pool)
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
@@ -103,6 +112,8 @@ class Database:
         """
         try:
             await self._connections.open()
+        except DatabaseError:  # some of which are OSErrors, too
+            raise
         except DRIVER_ERRORS as error:
             raise _describe(error) from None
         [(encoding,)] = await self._call(

@@ -56,7 +56,7 @@ class ChatStore(Store[RequestContext]):
         options: What `DatabaseOptions` in `database.py` lists.
 
     Raises:
-        ValueError: No URL, or one that this Store cannot use.
+        ValueError: No URL, or one or an option that this Store cannot use.
     """
 
     def __init__(
@@ -68,12 +68,15 @@ class ChatStore(Store[RequestContext]):
         write_timeout: float = 30.0,
         **options: typing_extensions.Unpack[DatabaseOptions],
     ) -> None:
+        if max_page_size < 1:
+            raise ValueError(f"max_page_size must be at least 1, not {max_page_size}")
         url = url or os.environ.get("CHAT_STORE_URL", "")
         self._database = Database(url, **options)
         self._auto_migrate = auto_migrate
         self._max_page_size = max_page_size
         self._write_timeout = write_timeout
         self._is_open = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lifecycle = asyncio.Lock()
 
     async def open(self) -> None:
@@ -86,6 +89,7 @@ class ChatStore(Store[RequestContext]):
         """
         async with self._lifecycle:
             if self._is_open:
+                self._require_its_loop()
                 return
             codec.prepare()
             try:
@@ -97,10 +101,13 @@ class ChatStore(Store[RequestContext]):
                 await self._database.close()
                 raise
             self._is_open = True
+            self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         """Wait for the writes in flight, then disconnect; safe to call twice (R40)."""
         async with self._lifecycle:
+            if self._is_open:
+                self._require_its_loop()
             self._is_open = False
             await self._database.close()
 
@@ -479,6 +486,7 @@ class ChatStore(Store[RequestContext]):
     async def _while_connected(self, action: Callable[[Database], Awaitable[T]]) -> T:
         async with self._lifecycle:
             if self._is_open:
+                self._require_its_loop()
                 return await action(self._database)
             try:
                 await self._database.open()
@@ -510,6 +518,18 @@ class ChatStore(Store[RequestContext]):
                 "The ChatStore is not open: use it inside `async with store:`, or call "
                 "`await store.open()` first (in FastAPI: in the lifespan)."
             )
+        self._require_its_loop()
+
+    def _require_its_loop(self) -> None:
+        # A driver's connections belong to a loop, and would hang in another; SQLite's
+        # threads serve any.
+        if Database.SERVES_ANY_LOOP:
+            return
+        if self._loop is not asyncio.get_running_loop():
+            raise StoreClosedError(
+                "The ChatStore was opened in another event loop: open, use and close it in "
+                "the same `asyncio.run`, or make a ChatStore for each loop."
+            )
 
     def _page_size(self, limit: int, order: str) -> int:
         if order not in statements.FIRST_ITEMS:
@@ -526,8 +546,8 @@ class ChatStore(Store[RequestContext]):
 def _key(text: str) -> str:
     if not is_key(text):
         raise ValueError(
-            f"{text[:40]!r} cannot be an id: it must have 1 to {MAX_KEY_LENGTH} characters, "
-            "without U+0000 or lone surrogates"
+            f"{text[:40]!r} cannot be an id: it has {len(text)} characters, and must have 1 to "
+            f"{MAX_KEY_LENGTH}, without U+0000 or lone surrogates"
         )
     return text
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, NoReturn, TypeAlias
 
-from .errors import ChatStoreError
+from .errors import ChatStoreError, TransferError
 from .migrate import script
 from .store import ChatStore
 from .terminal import BAD, GOOD, MINOR, Progress, Steps, column, styled
@@ -29,7 +29,7 @@ def main() -> int:
     Returns:
         The exit status: 0 where all is well, 1 where the tables do not suit this code,
         the database cannot be reached or a file cannot be used, 2 where the command
-        line is wrong, 130 where the command was interrupted.
+        line or the URL is wrong, 130 where the command was interrupted.
     """
     parser = _make_parser()
     arguments = parser.parse_args()
@@ -37,9 +37,13 @@ def main() -> int:
     try:
         store = ChatStore(arguments.url)
     except ValueError as error:
-        parser.error(str(error))
+        print(error, file=sys.stderr)
+        return 2
     try:
         return asyncio.run(run(store, arguments))
+    except TransferError as error:
+        print(f"{arguments.file}: {error}", file=sys.stderr)
+        return 1
     except ChatStoreError as error:
         print(error, file=sys.stderr)
         return 1
@@ -121,6 +125,9 @@ async def _migrate(store: ChatStore, arguments: argparse.Namespace) -> int:
     async with Steps() as steps:
         await store.migrate(steps.begin)
     status = await store.schema_status()
+    if status.problem:
+        print(status.problem, file=sys.stderr)
+        return 1
     print(f"The tables are at version {status.applied}.")
     return 0
 

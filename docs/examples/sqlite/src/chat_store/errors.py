@@ -19,7 +19,8 @@ class IdError(ChatStoreError, ValueError):
 
 
 class StoreClosedError(ChatStoreError, RuntimeError):
-    """The Store was used before it was opened, or after it was closed (R40)."""
+    """The Store was used before it was opened, after it was closed, or in another event
+    loop (R40)."""
 
 
 class SchemaError(ChatStoreError, RuntimeError):

@@ -340,7 +340,9 @@ def _load(raw: bytes, number: int) -> dict[str, Any]:
 def _read_header(file: IO[bytes]) -> int:
     header = _parse_object(file.readline(1000)) or {}  # whatever the file is
     if header.get("kind") != "export":
-        raise TransferError("The file is not an export of a chat store.")
+        raise TransferError(
+            "The file is not an export of a chat store. Name one that `export` has written."
+        )
     if header.get("format") != _FORMAT:
         raise TransferError(
             f"The file has format {header.get('format')}, this code reads {_FORMAT}. Update it."

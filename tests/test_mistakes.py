@@ -1,0 +1,536 @@
+"""The mistakes of new users: each is made as they make it, and `docs/mistakes.md` has what is shown.
+
+The page has a section for each, which begins with the message, word for word. Only what differs from
+one machine to another is replaced: the project is in /srv/app, and a server has its usual port.
+"""
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import pytest
+from combinations import FLAVORS
+from conftest import give_up
+from galera import query as query_mysql
+from rendered import import_rendered, query, run_command, run_script, running
+from rendering import ANSWERS_FILE, FIRST, ROOT, commit, copy_tree, render, run, write
+
+PSYCOPG, ASYNCPG, MYSQL = "postgresql-psycopg", "postgresql-asyncpg", "mysql"
+SERVERS = (PSYCOPG, ASYNCPG, MYSQL)
+SECRET = "s3cret-passw0rd"
+
+# Made one after the other in one process; each has a heading, and the calls that fail.
+IN_PYTHON = """
+from chat_store_under_test import RequestContext
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+shown = {}
+
+
+async def make(heading, *calls):
+    shown[heading] = [str(await fails(call)) for call in calls]
+
+
+async def configure(**options):
+    ChatStore(url, **options)
+
+
+store = ChatStore(url, auto_migrate=True)
+app = FastAPI()  # without a lifespan that opens the Store
+
+
+@app.get("/")
+async def answer():
+    return await store.load_thread("thr_1", alice)
+
+
+before = [store.load_thread("thr_1", alice), asyncio.to_thread(TestClient(app).get, "/")]
+not_open = [str(await fails(call)) for call in before]
+async with store:
+    await save_one_of_each(store, alice)
+    await make(
+        "No owner in the context",
+        store.load_threads(20, None, "asc", RequestContext("")),
+        store.load_threads(20, None, "asc", None),
+    )
+    await make(
+        "A thread that is absent, or another user's",
+        store.load_thread("thr_2", alice),
+        store.load_thread("thr_1", bob),
+        store.add_thread_item("thr_1", a_message(), bob),
+    )
+    await make(
+        "A cursor that is unknown",
+        store.load_threads(20, "thr_2", "asc", alice),
+        store.load_thread_items("thr_1", "msg_2", 20, "asc", alice),
+    )
+    await make(
+        "A limit or an order that cannot be",
+        store.load_threads(0, None, "asc", alice),
+        store.load_threads(20, None, "newest", alice),
+    )
+    await make(
+        "An id that is too long",
+        store.save_thread(a_thread("thr_" + "a" * 300), alice),
+    )
+    await make(
+        "An option that cannot be",
+        configure(pool_size=0),
+        configure(max_page_size=0),
+        configure(poolsize=5),
+    )
+    for worker in store._database._connections.workers:
+        [(pages,)] = worker.connection.execute("PRAGMA page_count").fetchall()
+        worker.connection.execute(f"PRAGMA max_page_count = {pages}")
+    large = a_message(text="what somebody wrote " * 5000)
+    await make("A disk that is full", store.add_thread_item("thr_1", large, alice))
+not_open.append(str(await fails(store.load_thread("thr_1", alice))))
+shown["A Store that is not open"] = not_open
+print(json.dumps(shown))
+"""
+IN_ANOTHER_LOOP = """
+async with ChatStore(url, auto_migrate=True) as store:
+    for use in (
+        lambda: store.load_threads(20, None, "asc", alice),
+        lambda: store.save_thread(a_thread(), alice),
+        store.open,
+        store.close,
+    ):
+        print(await fails(asyncio.to_thread(lambda: asyncio.run(use()))))
+    await save_one_of_each(store, alice)
+"""
+
+
+class Ground:
+    """Where the mistakes are made: renders, and servers, each once it is needed.
+
+    Args:
+        template: The template's files.
+        directory: For everything that is made.
+        stack: Ends the servers.
+    """
+
+    def __init__(self, template: Path, directory: Path, stack: ExitStack) -> None:
+        self.template = template
+        self.directory = directory
+        self._stack = stack
+        self.project = cache(self._project)
+        self._place = cache(self._start)
+        self.in_python = cache(self._make_in_python)
+
+    def _project(self, flavor: str) -> Path:
+        return render(self.template, self.directory / flavor, FLAVORS[flavor])
+
+    def _start(self, flavor: str) -> str:
+        program = shutil.which("mariadbd")
+        if flavor == PSYCOPG:
+            binaries = import_rendered(self.project(flavor), "chat_store_database").find_binaries()
+            program = next(iter(binaries), None)
+        if program is None:
+            give_up(f"A server for {flavor} is missing: scripts/install_servers.sh")
+        server = self._stack.enter_context(running(self.project(flavor), program))
+        if flavor == PSYCOPG:
+            query(server.url, "CREATE DATABASE chat")
+            query(server.url, "CREATE ROLE app LOGIN PASSWORD 'right'")
+            [(text,)] = query(server.url, "SHOW hba_file")
+            access = Path(text)
+            access.write_text(
+                f"host all app all scram-sha-256\n{access.read_text('utf-8')}", "utf-8"
+            )
+            query(server.url, "SELECT pg_reload_conf()")
+        else:
+            query_mysql(
+                server.url,
+                "CREATE DATABASE chat",
+                "CREATE USER 'app'@'%' IDENTIFIED BY 'right'",
+                "GRANT SELECT ON chat.* TO 'app'@'%'",
+            )
+        return re.sub(r"/\w*$", "", server.url)
+
+    def url(self, flavor: str, database: str = "chat", account: str = "") -> str:
+        """Give the URL of a database of a server: the administrator's, or an account's."""
+        place = self._place(PSYCOPG if flavor == ASYNCPG else flavor)
+        if account:
+            place = re.sub(r"//\w+@", f"//{account}@", place)
+        return f"{place}/{database}"
+
+    def command(self, flavor: str, *arguments: str, status: int = 1) -> str:
+        """Run the package's command line; give what it prints."""
+        done = run_command(self.project(flavor), *arguments)
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def on_file(self, path: Path | str, command: str = "status") -> str:
+        """Run a command on a file of SQLite's."""
+        return self.command("sqlite", command, "--url", f"sqlite:///{path}")
+
+    def on_servers(self, url_of: Callable[[str], str]) -> str:
+        """Ask for the status with each driver."""
+        printed = ""
+        for flavor in SERVERS:
+            url = url_of(flavor)
+            usual = "3306" if flavor == MYSQL else "5432"
+            said = self.command(flavor, "status", "--url", url)
+            printed += re.sub(rf"\b{urlsplit(url).port}\b", usual, said)
+        return printed
+
+    def _make_in_python(self) -> dict[str, list[str]]:
+        url = f"sqlite:///{self.project('sqlite')}/chat.db"
+        printed = run_script(self.project("sqlite"), IN_PYTHON, url)
+        messages: dict[str, list[str]] = json.loads(printed)
+        return messages
+
+    def copier(self, cwd: Path, *arguments: str | Path) -> str:
+        """Run Copier, which has to fail; give the last line: it ends some errors in a traceback."""
+        done = run(sys.executable, "-m", "copier", *arguments, cwd=cwd)
+        assert done.returncode != 0, done.stdout
+        return done.stdout.strip().splitlines()[-1]
+
+    def update(self, name: str, *options: str, spoil: Callable[[Path], object]) -> str:
+        """Render into a project, commit, spoil it, and update it."""
+        template = commit_copy(self.directory / f"template of {name}")
+        project = render(template, self.directory / name)
+        commit(project)
+        spoil(project)
+        return self.copier(project, "update", "--defaults", *options)
+
+
+def commit_copy(directory: Path) -> Path:
+    """Copy the template into a repository with a version."""
+    commit(copy_tree(directory), FIRST)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def ground(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Where the mistakes are made."""
+    with ExitStack() as stack:
+        yield Ground(template_files, tmp_path_factory.mktemp("mistakes"), stack)
+
+
+Mistake: TypeAlias = Callable[[Ground], str]
+
+
+def in_python(heading: str) -> Mistake:
+    """Give a mistake of those in IN_PYTHON; the same message is shown once."""
+    return lambda ground: "\n".join(dict.fromkeys(ground.in_python()[heading]))
+
+
+# --- Rendering and updating
+
+
+def an_answer_that_cannot_be(ground: Ground) -> str:
+    """Name a directory that is no module name."""
+    return ground.copier(
+        ground.directory,
+        "copy",
+        "--defaults",
+        "-d",
+        "store_path=my-app/store",
+        ground.template,
+        "x",
+    )
+
+
+def copier_that_is_too_old(ground: Ground) -> str:
+    """Ask for a Copier that is not there yet."""
+    template = shutil.copytree(ground.template, ground.directory / "newer")
+    text = (template / "copier.yml").read_text("utf-8")
+    write(template, {"copier.yml": re.sub(r'(_min_copier_version: )"[^"]+"', r'\1"99.0.0"', text)})
+    printed = ground.copier(ground.directory, "copy", "--defaults", "newer", "x")
+    asked = re.search(r'_min_copier_version: "([^"]+)"', text)
+    assert asked is not None
+    printed = printed.replace("99.0.0", asked[1])
+    return printed.replace(importlib.metadata.version("copier"), "9.4.1")
+
+
+def an_update_without_its_answers_file(ground: Ground) -> str:
+    """Leave out the -a."""
+    return ground.update("without", spoil=lambda project: None)
+
+
+def an_update_outside_git(ground: Ground) -> str:
+    """Update a directory that git does not know."""
+    return ground.update(
+        "outside", "-a", ANSWERS_FILE, spoil=lambda project: shutil.rmtree(project / ".git")
+    )
+
+
+def an_update_of_a_dirty_work_tree(ground: Ground) -> str:
+    """Update beside a file that is not committed."""
+    return ground.update(
+        "dirty", "-a", ANSWERS_FILE, spoil=lambda project: write(project, {"chat.db": ""})
+    )
+
+
+# --- Starting it
+
+
+def a_module_that_is_not_installed(ground: Ground) -> str:
+    """Run each flavor without a module that it needs."""
+    printed = ""
+    for flavor, module in zip(("sqlite", *SERVERS), ("chatkit", "psycopg", "asyncpg", "asyncmy")):
+        absent = f"raise ModuleNotFoundError(name={module!r})\n"
+        write(ground.directory / f"without {module}", {f"{module}.py": absent})
+        path = [str(ground.directory / f"without {module}"), "src"]
+        done = run(
+            *(sys.executable, "-m", "chat_store", "status"),
+            cwd=ground.project(flavor),
+            env={"PYTHONPATH": os.pathsep.join(path)},
+        )
+        assert done.returncode == 1, done.stdout
+        printed += done.stdout
+    return printed
+
+
+def the_wrong_directory(ground: Ground) -> str:
+    """Run the command line where Python does not find the package."""
+    done = run(
+        *(sys.executable, "-m", "chat_store", "status"),
+        cwd=ground.project("sqlite"),
+        env={"PYTHONPATH": ""},
+    )
+    assert done.returncode == 1
+    return done.stdout
+
+
+def no_url(ground: Ground) -> str:
+    """Leave the URL out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CHAT_STORE_URL", raising=False)
+        return ground.command("sqlite", "status", status=2)
+
+
+def a_url_of_another_kind(ground: Ground) -> str:
+    """Give a path, an SQLAlchemy URL, and the URL of another database."""
+    urls = {
+        "sqlite": ["chat.db", f"postgresql://app:{SECRET}@localhost/chat"],
+        PSYCOPG: [f"postgresql+psycopg://app:{SECRET}@localhost/chat"],
+        MYSQL: [f"mysql+asyncmy://app:{SECRET}@localhost/chat"],
+    }
+    return "".join(
+        ground.command(flavor, "status", "--url", url, status=2)
+        for flavor, those in urls.items()
+        for url in those
+    )
+
+
+def too_few_slashes(ground: Ground) -> str:
+    """Give a path where a host would be."""
+    return ground.command("sqlite", "status", "--url", "sqlite://chat.db", status=2)
+
+
+def an_option_of_the_url_that_cannot_be(ground: Ground) -> str:
+    """Misspell an option, and a value."""
+    options = ("sync=normal", "synchronous=off")
+    return "".join(
+        ground.command("sqlite", "status", "--url", f"sqlite:///chat.db?{option}", status=2)
+        for option in options
+    )
+
+
+# --- SQLite's file
+
+
+def a_directory_that_does_not_exist(ground: Ground) -> str:
+    """Name a file in a directory that is not there."""
+    return ground.on_file("data/chat.db", "migrate")
+
+
+def a_path_of_a_directory(ground: Ground) -> str:
+    """Name a directory."""
+    return ground.on_file("src")
+
+
+def a_place_that_is_read_only(ground: Ground) -> str:
+    """Name a new file in a directory that must not be written, and a file that must not."""
+    project = ground.project("sqlite")
+    write(project, {"locked/.keep": "", "locked.db": ""})
+    (project / "locked").chmod(0o555)
+    (project / "locked.db").chmod(0o000)
+    # Nothing is read-only for root, unless it goes without these rights.
+    rights = "--bounding-set=-dac_override,-dac_read_search"
+    prefix = [] if os.geteuid() else ["setpriv", rights]
+    printed = ""
+    for name in ("locked/chat.db", "locked.db"):
+        done = run(
+            *(*prefix, sys.executable, "-m", "chat_store", "migrate"),
+            *("--url", f"sqlite:///{name}"),
+            cwd=project,
+            env={"PYTHONPATH": "src"},
+        )
+        assert done.returncode == 1, done.stdout
+        printed += done.stdout
+    return printed
+
+
+def a_file_that_is_no_database(ground: Ground) -> str:
+    """Name a text."""
+    return ground.on_file("src/chat_store/README.md")
+
+
+def a_file_that_is_no_export(ground: Ground) -> str:
+    """Import a file that is not there, and a text."""
+    url = f"sqlite:///{ground.directory}/import.db"
+    ground.command("sqlite", "migrate", "--url", url, status=0)
+    return "".join(
+        ground.command("sqlite", "import", "--url", url, name)
+        for name in ("rows.jsonl", "src/chat_store/README.md")
+    )
+
+
+# --- Servers
+
+
+def a_server_that_is_down(ground: Ground) -> str:
+    """Name a port where nobody listens."""
+    return ground.on_servers(
+        lambda flavor: f"{flavor.partition('-')[0]}://app:{SECRET}@127.0.0.1:9/chat"
+    )
+
+
+def a_password_that_is_wrong(ground: Ground) -> str:
+    """Give another password than the account's."""
+    return ground.on_servers(lambda flavor: ground.url(flavor, account=f"app:{SECRET}"))
+
+
+def a_password_that_is_not_percent_encoded(ground: Ground) -> str:
+    """Leave an @, and a slash, as they are."""
+    printed = ""
+    for flavor in SERVERS:
+        for password in (f"{SECRET}@{SECRET}", f"{SECRET}/{SECRET}"):
+            if flavor == MYSQL and "@" in password:
+                continue  # MySQL's parts are split at the last one
+            url = f"{flavor.partition('-')[0]}://app:{password}@127.0.0.1:9/chat"
+            printed += ground.command(flavor, "status", "--url", url, status=2)
+    return "\n".join(dict.fromkeys(printed.splitlines()))
+
+
+def an_authority_that_cannot_be_read(ground: Ground) -> str:
+    """Name a file of certificates that is not there."""
+    url = f"mysql://app:{SECRET}@127.0.0.1:9/chat?tls=verify&tls_ca=ca.pem"
+    return ground.command(MYSQL, "status", "--url", url, status=2)
+
+
+def a_database_that_does_not_exist(ground: Ground) -> str:
+    """Name a database that nobody has created."""
+    return ground.on_servers(lambda flavor: ground.url(flavor, "chta"))
+
+
+def an_account_that_may_not_create_tables(ground: Ground) -> str:
+    """Migrate with an account that may read."""
+    query(ground.url(PSYCOPG), "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # the default since 15
+    lines = ""
+    for flavor in SERVERS:
+        url = ground.url(flavor, account="app:right")
+        lines += ground.command(flavor, "migrate", "--url", url).splitlines(True)[-1]
+    return lines
+
+
+def a_store_in_another_event_loop(ground: Ground) -> str:
+    """Open a Store in one loop, and use and close it in others."""
+    printed = [run_script(ground.project(it), IN_ANOTHER_LOOP, ground.url(it)) for it in SERVERS]
+    return "\n".join(dict.fromkeys("".join(printed).splitlines()))
+
+
+# --- Tables
+
+
+def tables_that_are_not_there(ground: Ground) -> str:
+    """Export before the first migration."""
+    url = f"sqlite:///{ground.directory}/empty.db"
+    return ground.command("sqlite", "export", "--url", url, "-")
+
+
+def tables_that_are_too_new(ground: Ground) -> str:
+    """Migrate with code that is older than the tables."""
+    path = ground.directory / "newer.db"
+    url = f"sqlite:///{path}"
+    ground.command("sqlite", "migrate", "--url", url, status=0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO chatkit_migrations (version, name, runs_with) VALUES (9000, 'later', 9000)"
+        )
+    return ground.command("sqlite", "migrate", "--url", url)
+
+
+MISTAKES: dict[str, Mistake] = {
+    "An answer that cannot be": an_answer_that_cannot_be,
+    "Copier that is too old": copier_that_is_too_old,
+    "An update without its answers file": an_update_without_its_answers_file,
+    "An update outside git": an_update_outside_git,
+    "An update of a work tree that is not clean": an_update_of_a_dirty_work_tree,
+    "The wrong directory": the_wrong_directory,
+    "A module that is not installed": a_module_that_is_not_installed,
+    "No URL": no_url,
+    "A URL of another kind": a_url_of_another_kind,
+    "Too few slashes": too_few_slashes,
+    "An option of the URL that cannot be": an_option_of_the_url_that_cannot_be,
+    "A directory that does not exist": a_directory_that_does_not_exist,
+    "The path of a directory": a_path_of_a_directory,
+    "A place that is read-only": a_place_that_is_read_only,
+    "A file that is no database": a_file_that_is_no_database,
+    "A disk that is full": in_python("A disk that is full"),
+    "A server that is down": a_server_that_is_down,
+    "A password that is wrong": a_password_that_is_wrong,
+    "A password that is not percent-encoded": a_password_that_is_not_percent_encoded,
+    "A file of authorities that cannot be read": an_authority_that_cannot_be_read,
+    "A database that does not exist": a_database_that_does_not_exist,
+    "An account that may not create tables": an_account_that_may_not_create_tables,
+    "Tables that are not there, or too old": tables_that_are_not_there,
+    "Tables that are too new": tables_that_are_too_new,
+    "A file that is no export": a_file_that_is_no_export,
+    "A Store that is not open": in_python("A Store that is not open"),
+    "A Store in another event loop": a_store_in_another_event_loop,
+    "No owner in the context": in_python("No owner in the context"),
+    "A thread that is absent, or another user's": in_python(
+        "A thread that is absent, or another user's"
+    ),
+    "A cursor that is unknown": in_python("A cursor that is unknown"),
+    "A limit or an order that cannot be": in_python("A limit or an order that cannot be"),
+    "An id that is too long": in_python("An id that is too long"),
+    "An option that cannot be": in_python("An option that cannot be"),
+}
+
+
+def page() -> dict[str, str]:
+    """Give the messages of the page, by their headings."""
+    text = (ROOT / "docs/mistakes.md").read_text("utf-8")
+    return dict(re.findall(r"^### ([^\n]+)\n\n```text\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL))
+
+
+def shown(printed: str, ground: Ground) -> str:
+    """Replace what is different on every machine."""
+    for flavor in FLAVORS:
+        printed = printed.replace(str(ground.directory / flavor), "/srv/app")
+    printed = printed.replace(sys.executable, "python")
+    return re.sub(r"(needs|knows) \d+", r"\1 2", printed).strip("\n")
+
+
+@pytest.mark.parametrize("heading", MISTAKES)
+def test_the_page_says_what_is_shown_which_has_no_secret_and_no_traceback(
+    heading: str, ground: Ground
+) -> None:
+    message = shown(MISTAKES[heading](ground), ground)
+    assert SECRET not in message
+    assert "what somebody wrote" not in message
+    assert "Traceback" not in message
+    assert message == page()[heading]
+
+
+def test_the_page_has_each_mistake_once_and_no_other() -> None:
+    headings = re.findall(
+        r"^### (.+)$", (ROOT / "docs/mistakes.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert headings == list(MISTAKES)
