@@ -12,6 +12,7 @@ help:  ## Show this list
 	@echo "make patterns  run the suite on Stores as people publish them, and write docs/published-patterns.md"
 	@echo "make examples  render each flavor into docs/examples"
 	@echo "make bench     measure the Store beside the driver and what others use (BENCH=--quick: some minutes)"
+	@echo "make docs      build the documentation as a site, in build/site"
 	@echo "make release VERSION=1.2.0   check and commit a release; CONTRIBUTING.md says how"
 	@echo "make lint   check and format-check the template's own Python"
 	@echo "make clean  remove .venv and everything else that the above made"
@@ -53,6 +54,10 @@ bench: $(VENV)/.bench
 	scripts/install_servers.sh
 	$(VENV)/bin/python -m benchmarks $(BENCH)
 
+.PHONY: docs
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+
 .PHONY: lint
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check
@@ -65,7 +70,7 @@ release: $(VENV)/.installed
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache
 
 # Made last, so that an interrupted installation starts again.
 $(VENV)/.installed: requirements-dev.txt requirements-suite.txt
@@ -85,4 +90,8 @@ $(VENV)/.installed: requirements-dev.txt requirements-suite.txt
 
 $(VENV)/.bench: $(VENV)/.installed requirements-bench.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed requirements-docs.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests talk to, where that takes no questions: as root on Debian or
-# Ubuntu. Elsewhere it does nothing, and the tests say what they miss. The tests start their own
-# instances, so the services of the packages are kept from starting.
+# Installs the servers that the tests talk to, and the tools that they need, where that takes no
+# questions: as root on Debian or Ubuntu. Elsewhere it does nothing, and the tests say what they miss.
+# The tests start their own instances, so the services of the packages are kept from starting.
 set -euo pipefail
 
 missing=()
@@ -9,6 +9,7 @@ has() { PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; }
 has mariadbd || missing+=(mariadb-server)
 [ -e /usr/lib/galera/libgalera_smm.so ] || missing+=(galera-4)
 has rsync || missing+=(rsync)
+has curl || missing+=(curl)  # the commands in docs/ use it
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 has pgbouncer || missing+=(pgbouncer)
 if [ ${#missing[@]} = 0 ] || [ "$(id -u)" != 0 ] || ! has apt-get; then

@@ -1,0 +1,372 @@
+"""The documentation is true: what can be run of it is run, as a reader would.
+
+A page becomes one shell script, which is run in a project of its own:
+
+- A block without a language is commands, and is run as it stands.
+- A Python block whose first line names a file, such as `# src/my_app/main.py`, is written there, and
+  imported. Of any other Python block, the syntax is checked and the imports are made.
+- A block of SQL is run on the PostgreSQL database of the page.
+- A block of `text` is something to read.
+- Any other language fails, unless the line above the block is `<!-- not run: … -->` with a reason.
+  Of a Python block that is marked so, only the syntax is checked.
+
+Some programs have stand-ins, in `STAND_INS`: those that would install things, run for minutes, or
+stay in the foreground.
+"""
+
+import ast
+import os
+import re
+import runpy
+import secrets
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import give_up
+from rendered import import_rendered, query
+from rendering import ROOT, render
+
+START = "docs/start.md"
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PACKAGE = "src/chat_store/README.md"
+"""The rendered README."""
+
+# What the pages say, and what stands for it.
+PORT = ":8000/"
+URLS = ("postgresql://postgres:secret@localhost:5432/postgres", "postgresql://localhost/chat")
+ANY_DATABASE = "store_database=…"
+
+# What the project of a page is rendered with.
+ON_POSTGRESQL = {"docs/own.md", "docs/run.md"}
+
+_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_NOT_RUN = re.compile(r"\s*<!-- not run: .+ -->")
+_FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+)(?P<language>\w*)$")
+_FILE = re.compile(r"# (\S+\.py)$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code of a page.
+
+    Attributes:
+        place: Where it is.
+        language: What stands behind the fence.
+        text: The code.
+        is_run: Whether it is not marked as one that cannot be run.
+    """
+
+    place: str
+    language: str
+    text: str
+    is_run: bool
+
+    @property
+    def file(self) -> str | None:
+        """The file that the block is, if it names one."""
+        match = _FILE.match(self.text.partition("\n")[0])
+        return match[1] if match and self.language == "python" else None
+
+
+def blocks(name: str, text: str) -> Iterator[Block]:
+    """Give the blocks of code of a page."""
+    lines = text.splitlines()
+    number = 0
+    while number < len(lines):
+        start = _FENCE.match(lines[number])
+        if start:
+            is_run = not _NOT_RUN.match(lines[number - 1])
+            end = lines.index(f"{start['indent']}{start['fence']}", number + 1)
+            code = [line.removeprefix(start["indent"]) for line in lines[number + 1 : end]]
+            yield Block(f"{name}:{number + 1}", start["language"], "\n".join(code) + "\n", is_run)
+            number = end
+        else:
+            assert "```" not in lines[number], f"{name}:{number + 1}: what block is this?"
+        number += 1
+
+
+def script(page: list[Block], *, between: str = "") -> str:
+    """Make one shell script of a page.
+
+    Args:
+        page: Its blocks.
+        between: Commands to run before each block of commands.
+    """
+    parts: list[str] = []
+    imports: list[str] = []
+    for block in page:
+        if block.language == "python":
+            code = compile(block.text, block.place, "exec", ast.PyCF_ONLY_AST | _AWAIT)
+            if not block.is_run:
+                continue
+            if block.file:
+                directory = shlex.quote(os.path.dirname(block.file) or ".")
+                parts.append(f"mkdir -p {directory}\n{_here(f'cat >{block.file}', block.text)}")
+                imports.append(f"import {_module(block.file)}")
+            else:
+                nodes = (ast.Import, ast.ImportFrom)
+                imports += [ast.unparse(node) for node in ast.walk(code) if isinstance(node, nodes)]
+        elif not block.is_run or block.language == "text":
+            continue
+        elif block.language == "sql":
+            parts.append(_here("sql", block.text))
+        else:
+            assert block.language == "", f"{block.place}: {block.language} is not run; say why"
+            parts.append(f"{between}\n{block.text}")
+    parts.append(_here("python -", "\n".join(imports) + "\n"))
+    return "\n".join(parts)
+
+
+def _here(command: str, text: str) -> str:
+    return f"{command} <<'END OF BLOCK'\n{text}END OF BLOCK\n"
+
+
+def _module(file: str) -> str:
+    return file.removeprefix("src/").removesuffix(".py").replace("/", ".")
+
+
+# Starts a server, in place of the one before, and waits until it answers.
+_SERVE = """
+[ -f $STATE/server ] && kill $(cat $STATE/server) && wait_for closed
+$PYTHON -W ignore -m "$@" --port $PORT >$STATE/log 2>&1 &
+echo $! >$STATE/server
+wait_for open
+"""
+_WAIT = """
+wait_for() {
+  for _ in $(seq 400); do
+    if (: </dev/tcp/127.0.0.1/$PORT) 2>/dev/null; then now=open; else now=closed; fi
+    if [ $now = $1 ]; then return; fi
+    sleep 0.05
+  done
+  cat $STATE/log
+  exit 1
+}
+"""
+
+STAND_INS = {
+    # All is installed that is needed; what a page asks for must be among it.
+    "pip": """
+[ $1 = install ]
+shift
+while [ $# -gt 0 ]; do
+  if [ $1 = -r ]; then shift; [ -f $1 ]; else
+    $PYTHON -c "import importlib.metadata as m; m.version('${1%%[>=<[]*}')"
+  fi
+  shift
+done
+""",
+    "python3": """
+[ "$1 $2" = "-m venv" ]
+mkdir -p $3/bin
+touch $3/bin/activate
+""",
+    "python": f"""{_WAIT}
+case "$1 ${{2-}}" in
+  "-m pytest") shift 2; exec pytest "$@" ;;
+  "-m chat_store.example_server") shift; {_SERVE} ;;
+  *) exec $PYTHON -W ignore "$@" ;;
+esac
+""",
+    # Other tests run the rendered suites; here they have to be there.
+    "pytest": "[ -f $1/conftest.py ]",
+    "uvicorn": f'{_WAIT}set -- uvicorn "$@"{_SERVE}',
+    "uvx": 'exec "$@"',
+    # Nobody is there to press Enter.
+    "copier": """
+if [ $1 = copy ]; then shift; set -- copy --defaults "${@/#--defaults/--quiet}"; fi
+exec $PYTHON -m copier "$@"
+""",
+    "make": f'grep -q "^$1:" "{ROOT}/Makefile"',
+    "sql": """exec $PYTHON -c "
+import os, psycopg, sys
+psycopg.connect(os.environ['POSTGRESQL'], autocommit=True).execute(sys.stdin.buffer.read())"
+""",
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who follows a page.
+
+    Attributes:
+        directory: Where their projects are, and a clone of the template.
+        environment: What their shell knows.
+        said: What is written in a page, and what stands for it here.
+    """
+
+    directory: Path
+    environment: dict[str, str]
+    said: dict[str, str]
+
+    def run(self, commands: str) -> str:
+        """Run commands, which have to succeed; give what they print."""
+        for said, meant in self.said.items():
+            commands = commands.replace(said, meant)
+        # A file takes the output: a server that is started would keep a pipe open.
+        output = self.directory.parent / "output"
+        with output.open("w") as stream:
+            done = subprocess.run(
+                ["bash", "-euxo", "pipefail"],
+                input=commands,
+                cwd=self.directory,
+                env=self.environment,
+                stdout=stream,
+                stderr=stream,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        assert done.returncode == 0, output.read_text("utf-8")
+        return output.read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def server(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A running PostgreSQL server of our own."""
+    project = tmp_path_factory.mktemp("postgresql") / "project"
+    render(template_files, project, {"store_database": "postgresql"})
+    suite = import_rendered(project, "chat_store_database")
+    if not suite.find_binaries():
+        give_up("A PostgreSQL server is missing: apt-get install postgresql")
+    return suite.own_server()
+
+
+@pytest.fixture
+def reader(
+    template: Path, tmp_path: Path, server: Any, tool: Callable[[str], str]
+) -> Iterator[Reader]:
+    """A reader who has nothing but a clone, and an empty database on PostgreSQL."""
+    tool("curl")
+    name = f"docs_{secrets.token_hex(6)}"
+    query(server.url, f"CREATE DATABASE {name}")
+    url = urlsplit(server.url)._replace(path=f"/{name}").geturl()
+    programs, home = tmp_path / "programs", tmp_path / "home"
+    for directory in (programs, home):
+        directory.mkdir()
+    (home / "copier-chatkit-store").symlink_to(template)
+    for program, text in STAND_INS.items():
+        (programs / program).write_text(f"#!/usr/bin/env bash\nset -euo pipefail\n{text}")
+        (programs / program).chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    names = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+    inherited = {key: value for key, value in os.environ.items() if "CHAT_STORE" not in key}
+    yield Reader(
+        home,
+        {
+            **inherited,
+            **dict.fromkeys(names, "reader"),
+            "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+            "PYTHON": sys.executable,
+            "PORT": port,
+            "STATE": str(tmp_path),
+            "POSTGRESQL": url,
+        },
+        {PORT: f":{port}/", ANY_DATABASE: "store_database=sqlite", **dict.fromkeys(URLS, url)},
+    )
+    if (tmp_path / "server").exists():
+        os.kill(int((tmp_path / "server").read_text()), signal.SIGTERM)
+
+
+def read(page: str) -> list[Block]:
+    """Give the blocks of one of our pages."""
+    return list(blocks(page, (ROOT / page).read_text("utf-8")))
+
+
+def test_the_start_leads_to_a_server_that_keeps_what_is_said(reader: Reader) -> None:
+    output = reader.run(script(read(START)))
+    assert output.count('"text":"You said: Hello"') == 1
+    assert '"data":[{"title":"Hello"' in output
+    for user, threads in (("alice", 0), ("bob", 0)):  # on PostgreSQL, where nobody has any
+        listed = reader.run(
+            f"curl -s http://localhost{PORT}chatkit -H 'x-user-id: {user}' "
+            """-d '{"type": "threads.list", "params": {}}'"""
+        )
+        assert listed.count('"title"') == threads
+
+
+# What a reader of the other pages has before they begin, and does again before each command.
+BEFORE = """
+git init --quiet project
+cd project
+printf '%s\n' 'chat.db*' __pycache__/ >.gitignore
+copier copy --quiet ../copier-chatkit-store . -d store_database={database}
+export PYTHONPATH=src CHAT_STORE_URL={url}
+python -m chat_store migrate
+"""
+BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != START])
+def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
+    code = read(page)
+    if any(block.language != "text" for block in code):
+        on_postgresql = page in ON_POSTGRESQL
+        database = "postgresql" if on_postgresql else "sqlite"
+        url = URLS[0] if on_postgresql else "sqlite:///chat.db"
+        reader.run(BEFORE.format(database=database, url=url) + script(code, between=BETWEEN))
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql"])
+def test_what_the_rendered_readme_shows_can_be_done(
+    template_files: Path, tmp_path: Path, reader: Reader, database: str
+) -> None:
+    project = render(template_files, tmp_path / "any", {"store_database": database})
+    code = list(blocks(PACKAGE, (project / PACKAGE).read_text("utf-8")))
+    if database == "sqlite":
+        before = BEFORE.format(database=database, url="sqlite:///chat.db")
+        reader.run(f"{before}{script(code, between=BETWEEN)}")
+    else:  # the commands are the same
+        python = [block for block in code if block.language == "python"]
+        reader.run(f"export PYTHONPATH={project / 'src'}\n{script(python)}")
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("```yaml\na: 1\n```\n", "yaml is not run"),
+        ("1. one\n   ```  \n", "what block is this"),
+        ("```python\nfrom\n```\n", "invalid syntax"),
+    ],
+)
+def test_a_block_that_nobody_can_run_is_refused(page: str, words: str) -> None:
+    with pytest.raises((AssertionError, SyntaxError), match=words):
+        script(list(blocks("page.md", page)))
+    script(list(blocks("page.md", "<!-- not run: an example -->\n```yaml\na: 1\n```\n")))
+
+
+@pytest.mark.parametrize(
+    "page", ["```\nmake nothing\n```\n", "```python\nfrom datetime import nothing\n```\n"]
+)
+def test_a_page_that_is_not_true_is_noticed(reader: Reader, page: str) -> None:
+    with pytest.raises(AssertionError, match="nothing"):
+        reader.run(script(list(blocks("page.md", page))))
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    missing = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^):#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert missing == []
+
+
+def test_the_contract_has_every_rule_under_its_promise() -> None:
+    rules = ROOT / "template" / "{{ store_tests_path }}" / "chat_store_rules.py"
+    promises = runpy.run_path(str(rules))["PROMISES"]
+    text = (ROOT / "docs" / "contract.md").read_text("utf-8")
+    assert dict(re.findall(r"^### (R\d\d): (.+)$", text, re.MULTILINE)) == promises
+    assert len(promises) == 40
