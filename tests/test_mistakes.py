@@ -507,7 +507,9 @@ MISTAKES: dict[str, Mistake] = {
 def page() -> dict[str, str]:
     """Give the messages of the page, by their headings."""
     text = (ROOT / "docs/mistakes.md").read_text("utf-8")
-    return dict(re.findall(r"^### ([^\n]+)\n\n```text\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL))
+    return dict(
+        re.findall(r"^### ([^\n]+)\n\n```text\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL)
+    )
 
 
 def shown(printed: str, ground: Ground) -> str:
