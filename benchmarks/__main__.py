@@ -1,6 +1,6 @@
 """Measures the rendered Store beside what people would use instead, and writes docs/performance.md.
 
-    make bench                                   everything; about an hour
+    make bench                                   everything; about half an hour
     make bench BENCH="--quick"                   the table of targets, on shorter threads
     make bench BENCH="--quick --only asyncpg"    flavors whose name holds a text
 
@@ -51,13 +51,11 @@ class Run:
     Args:
         directory: Where renders and data go.
         plan: How thoroughly to measure.
-        in_memory: Whether the servers' data is in memory.
     """
 
-    def __init__(self, directory: Path, plan: Plan, in_memory: bool) -> None:
+    def __init__(self, directory: Path, plan: Plan) -> None:
         self._directory = directory
         self._plan = plan
-        self._in_memory = in_memory
         self._template = copy_tree(directory / "template")
 
     def measure(self, flavor: str) -> dict[str, Any]:
@@ -114,7 +112,7 @@ class Run:
         found = suite.find_binaries()[0] if database == "postgresql" else suite.find_program()
         if found is None:
             raise RuntimeError("mariadb-server is missing")
-        server = suite.Server(found, None if self._in_memory else self._directory)
+        server = suite.Server(found)
         try:
             server.start()
             url = server.url.removesuffix("postgres").rstrip("/")
@@ -172,7 +170,9 @@ def main() -> int:
     failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="chat_store_", dir=arguments.directory) as name:
         Path(name).chmod(0o755)  # PostgreSQL's account, which is not root, has to get in
-        run = Run(Path(name), planned, arguments.memory)
+        run = Run(Path(name), planned)
+        if not arguments.memory:  # the servers' data is there where TMPDIR says
+            os.environ["TMPDIR"] = tempfile.tempdir = name
         results["template"] = run.measure_copy()
         for flavor in chosen:
             print(flavor, file=sys.stderr, flush=True)
@@ -182,6 +182,7 @@ def main() -> int:
                 failed.append(f"{flavor}: {error}")
     settings = {
         "rounds": planned.rounds,
+        "other rounds": planned.other_rounds,
         "seconds": planned.seconds,
         "data": "in memory" if arguments.memory else "on disk",
         "mode": "quick" if arguments.quick else "full",

@@ -75,7 +75,8 @@ class Plan:
     Attributes:
         cases: The comparisons.
         lengths: How long threads are whose pages are compared.
-        rounds: How many rounds.
+        rounds: How many rounds, of what the table of targets needs.
+        other_rounds: How many of all else.
         seconds: How long each contestant is measured in a round.
         starts: How often the package is imported and started.
     """
@@ -83,6 +84,7 @@ class Plan:
     cases: list[Case]
     lengths: list[int]
     rounds: int
+    other_rounds: int
     seconds: float
     starts: int
 
@@ -94,6 +96,7 @@ def plan(is_quick: bool, lengths: list[int], rounds: int | None, seconds: float 
         lengths=lengths or [1_000, 100_000] if is_quick else [1_000, 10_000, 100_000, 1_000_000],
         # Short and many: a disk may change its speed tenfold within seconds.
         rounds=rounds or (15 if is_quick else 31),
-        seconds=seconds or (0.15 if is_quick else 0.3),
+        other_rounds=5,
+        seconds=seconds or 0.15,
         starts=3 if is_quick else 9,
     )

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from . import contestants, filling
-from .cases import GROWN_SIZE, HANDS, PAGES, Case
+from .cases import GROWN_SIZE, HANDS, PAGES, Case, quick
 from .measuring import Figures, in_rounds, longest_stall, rate
 from .workload import OWNER, Contestant, Place, a_thread, operations_of
 
@@ -58,7 +58,8 @@ async def measure(flavor: str, url: str, plan: dict[str, Any]) -> dict[str, Figu
             found[f"{page} by length"] = await by_length(call, plan["lengths"], rounds, seconds)
         for case in wanted:
             tell(flavor, case.name)
-            found[case.name] = await compare(case, everyone, rounds, seconds)
+            turns = rounds if case in quick() else plan["other_rounds"]
+            found[case.name] = await compare(case, everyone, turns, seconds)
         tell(flavor, "stall of the event loop")
         found["stall, 64 tasks, 1 KB"] = await stalls(everyone, rounds, seconds)
     return found

@@ -87,16 +87,22 @@ async def rate(call: Call, places: Sequence[Place], seconds: float, polite: bool
 
 
 async def longest_stall(call: Call, places: Sequence[Place], seconds: float) -> float:
-    """Give the longest time, in ms, that a task which ticks each millisecond is late under load."""
+    """Give the longest time, in ms, that a task which ticks each millisecond is late under load.
+
+    It begins when the load has: that all tasks make their first call in the same moment is not how
+    requests come.
+    """
     clock = time.perf_counter
     longest = 0.0
 
     async def tick() -> None:
         nonlocal longest
+        wait = seconds / 5
         while True:
-            due = clock() + 0.001
-            await asyncio.sleep(0.001)
+            due = clock() + wait
+            await asyncio.sleep(wait)
             longest = max(longest, clock() - due)
+            wait = 0.001
 
     ticking = asyncio.ensure_future(tick())
     await rate(call, places, seconds, polite=True)

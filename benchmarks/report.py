@@ -27,6 +27,7 @@ def write(run: Mapping[str, Any], verdicts: Sequence[Verdict], docs: Path) -> No
         machine=machine(run),
         verdicts=table_of(verdicts),
         rounds=run["settings"]["rounds"],
+        other_rounds=run["settings"]["other rounds"],
         figures=figures(run["results"]),
         starts=starts(run["results"]),
     )

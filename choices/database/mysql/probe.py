@@ -47,18 +47,16 @@ ANALYZE TABLE chatkit_threads, chatkit_items
 class Server:
     """A server of the suite's own, with its data in a directory that goes with it.
 
+    The directory is in memory, where there is much of it and TMPDIR does not name another
+    place: a commit is then cheap. What is tested is a crash of the server, not one of the
+    machine.
+
     Args:
         program: `mariadbd` or `mysqld`.
-        place: Where to make the directory of the data, or None for memory, where there is
-            much of it: a commit is then cheap. What is tested is a crash of the server,
-            not one of the machine.
     """
 
-    def __init__(self, program: str, place: Path | None = None) -> None:
-        memory = Path("/dev/shm")
-        if place is None and memory.is_dir():
-            place = memory if shutil.disk_usage(memory).free > 4 * 2**30 else None
-        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=place))
+    def __init__(self, program: str) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=_memory()))
         self._program = program
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -123,6 +121,12 @@ class Server:
 
     def _log(self) -> str:
         return (self._directory / "log").read_text(encoding="utf-8", errors="replace")
+
+
+def _memory() -> str | None:
+    if "TMPDIR" in os.environ or not os.path.isdir("/dev/shm"):
+        return None
+    return "/dev/shm" if shutil.disk_usage("/dev/shm").free > 4 * 2**30 else None
 
 
 def _free_port() -> int:

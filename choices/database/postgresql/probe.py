@@ -51,18 +51,16 @@ _DELETE_THREADS = b"UPDATE chatkit_threads SET deleted_at = created_at, data = N
 class Server:
     """A server of the suite's own, with its data in a directory that goes with it.
 
+    The directory is in memory, where there is much of it and TMPDIR does not name another
+    place: a commit is then cheap. What is tested is a crash of the server, not one of the
+    machine.
+
     Args:
         binaries: The directory with `initdb` and `postgres`.
-        place: Where to make the directory of the data, or None for memory, where there is
-            much of it: a commit is then cheap. What is tested is a crash of the server,
-            not one of the machine.
     """
 
-    def __init__(self, binaries: Path, place: Path | None = None) -> None:
-        memory = Path("/dev/shm")
-        if place is None and memory.is_dir():
-            place = memory if shutil.disk_usage(memory).free > 4 * 2**30 else None
-        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=place))
+    def __init__(self, binaries: Path) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=_memory()))
         self._account = None if os.name == "nt" or os.geteuid() else _unprivileged()
         if self._account:  # PostgreSQL refuses to run as root
             shutil.chown(self._directory, self._account)
@@ -142,6 +140,12 @@ class Server:
         copy = self._directory / "programs"
         shutil.copytree(binaries.parent, copy, symlinks=True)
         return copy / binaries.name
+
+
+def _memory() -> str | None:
+    if "TMPDIR" in os.environ or not os.path.isdir("/dev/shm"):
+        return None
+    return "/dev/shm" if shutil.disk_usage("/dev/shm").free > 4 * 2**30 else None
 
 
 def _unprivileged() -> str:
