@@ -9,7 +9,7 @@ help:  ## Show this list
 	@echo "make test   run all tests of the template (some minutes)"
 	@echo "make matrix run the rendered suite on every server and through a pooler, and old code on newer tables"
 	@echo "make mutants   break the rendered Store in many ways, and see the rendered suite notice each"
-	@echo "make patterns  run the suite on Stores as people publish them, and write docs/published-patterns.md"
+	@echo "make patterns  run the suite on Stores as people publish them, and write what it says into the docs"
 	@echo "make examples  render each flavor into docs/examples"
 	@echo "make bench     measure the Store beside the driver and what others use (BENCH=--quick: some minutes)"
 	@echo "make docs      build the documentation as a site, in build/site"

@@ -1,8 +1,9 @@
 """Runs the rendered suite on Stores as people publish them, and tells which promises each breaks.
 
-python scripts/patterns.py            prints the table
-python scripts/patterns.py --write    writes it to docs/published-patterns.md
-python scripts/patterns.py --check    fails if that file says something else
+python scripts/patterns.py            prints the tables
+python scripts/patterns.py --write    writes them: all rules to docs/published-patterns.md, and how
+                                      many of each kind are kept to README.md
+python scripts/patterns.py --check    fails if one of these files says something else
 """
 
 import argparse
@@ -21,6 +22,8 @@ import published_patterns
 from rendering import copy_tree, render, run
 
 DOCUMENT = ROOT / "docs" / "published-patterns.md"
+README = ROOT / "README.md"
+CONTRACT = ROOT / "docs" / "contract.md"
 
 # The adapter of each pattern; none is the Store that this template renders.
 PATTERNS: dict[str, type[published_patterns.Adapter] | None] = {
@@ -48,6 +51,19 @@ could run have passed, and – means that none could: they take more than the ad
 |---|---|{rule}
 """
 
+# What the rules of each chapter of the contract are about, for the table in the README.
+ABOUT = {
+    "Threads and items": "saving again is an update; what is deleted stays deleted",
+    "Owners": "whoever has the same ids, nobody meets another's rows",
+    "Paging": "every item exactly once, also those of one microsecond",
+    "Time": "one order, in any time zone",
+    "Data": "every item type, text and number comes back equal",
+    "Running": "Stop, a free event loop, `kill -9`, dying connections, many writers",
+}
+IN_README = re.compile(
+    r"(?<=<!-- written by `make patterns` -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL
+)
+
 
 def main() -> int:
     """Run the suites; give the exit status."""
@@ -55,8 +71,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
-    group.add_argument("--check", action="store_true", help=f"compare with {DOCUMENT.name}")
+    group.add_argument("--write", action="store_true", help="write the files")
+    group.add_argument("--check", action="store_true", help="compare with the files")
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
@@ -64,14 +80,20 @@ def main() -> int:
         render(copy_tree(Path(directory) / "template"), project, {})
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             verdicts = list(pool.map(lambda name: judge(project, name), PATTERNS))
-    text = document(dict(zip(PATTERNS, verdicts, strict=True)))
+    of = dict(zip(PATTERNS, verdicts, strict=True))
+    table = summary(of)
+    readme, places = IN_README.subn(lambda _: table, README.read_text("utf-8"))
+    if places != 1:
+        raise SystemExit(f"{README.name} has {places} places for the table, and not 1")
+    texts = {DOCUMENT: document(of), README: readme}
+    others = [file for file, text in texts.items() if file.read_text("utf-8") != text]
     if options.write:
-        DOCUMENT.write_text(text, encoding="utf-8")
-    elif not options.check:
-        print(text)
-    elif DOCUMENT.read_text(encoding="utf-8") != text:
-        print(text)
-        print(f"{DOCUMENT.relative_to(ROOT)} says something else: run `make patterns`")
+        for file in others:
+            file.write_text(texts[file], encoding="utf-8")
+    elif others or not options.check:
+        print(texts[DOCUMENT], table, sep="\n")
+    if options.check and others:
+        print(", ".join(file.name for file in others), "would change: run `make patterns`")
         return 1
     return 0
 
@@ -116,6 +138,33 @@ def document(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
         str(sum(verdict == "BROKEN" for _, verdict in of.values())) for of in verdicts.values()
     ]
     return page + f"| | broken | {' | '.join(broken)} |\n"
+
+
+def summary(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
+    """Make the table of the README: how many rules of each chapter of the contract are kept."""
+    chapters: dict[str, list[str]] = {}
+    for chapter, rule in re.findall(
+        r"^##(?: (.+)|# (R\d\d): .+)$", CONTRACT.read_text("utf-8"), re.MULTILINE
+    ):
+        if chapter:
+            rules = chapters[chapter] = []
+        else:
+            rules.append(rule)
+    lines = [f"| rules | | {' | '.join(PATTERNS)} |", f"|---|---|{'---|' * len(PATTERNS)}"]
+    for chapter, rules in chapters.items():
+        link = f"[{chapter}](docs/contract.md#{chapter.lower().replace(' ', '-')})"
+        lines.append(_counts(f"{link} | {ABOUT[chapter]}", rules, verdicts))
+    every = [rule for rules in chapters.values() for rule in rules]
+    lines.append(_counts("all |", every, verdicts))
+    return "\n".join(lines) + "\n"
+
+
+def _counts(head: str, rules: list[str], verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
+    cells = []
+    for verdict in verdicts.values():
+        said = [verdict[rule][1] for rule in rules if rule in verdict]
+        cells.append(f"{said.count('kept')} of {len(said) - said.count('not tested')}")
+    return f"| {head} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
