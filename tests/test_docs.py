@@ -4,9 +4,11 @@ A page becomes one shell script, which is run in a project of its own:
 
 - A block without a language is commands, and is run as it stands.
 - A Python block whose first line names a file, such as `# src/my_app/main.py`, is written there, and
-  imported. Of any other Python block, the syntax is checked and the imports are made.
+  imported where that is in `src`. Of any other Python block, the syntax is checked and the imports
+  are made.
 - A block of SQL is run on the PostgreSQL database of the page.
-- A block of `text` is something to read.
+- A block of `text` is something to read; below `<!-- printed -->`, each of its lines has to be printed
+  by the commands of the page.
 - Any other language fails, unless the line above the block is `<!-- not run: … -->` with a reason.
   Of a Python block that is marked so, only the syntax is checked.
 
@@ -52,6 +54,7 @@ _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _NOT_RUN = re.compile(r"\s*<!-- not run: .+ -->")
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+)(?P<language>\w*)$")
 _FILE = re.compile(r"# (\S+\.py)$")
+_PRINTED = "<!-- printed -->"
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,14 @@ class Block:
         language: What stands behind the fence.
         text: The code.
         is_run: Whether it is not marked as one that cannot be run.
+        is_printed: Whether it is marked as what the commands print.
     """
 
     place: str
     language: str
     text: str
     is_run: bool
+    is_printed: bool = False
 
     @property
     def file(self) -> str | None:
@@ -84,10 +89,12 @@ def blocks(name: str, text: str) -> Iterator[Block]:
     while number < len(lines):
         start = _FENCE.match(lines[number])
         if start:
-            is_run = not _NOT_RUN.match(lines[number - 1])
+            above = lines[number - 1]
+            is_run, is_printed = not _NOT_RUN.match(above), above.strip() == _PRINTED
             end = lines.index(f"{start['indent']}{start['fence']}", number + 1)
             code = [line.removeprefix(start["indent"]) for line in lines[number + 1 : end]]
-            yield Block(f"{name}:{number + 1}", start["language"], "\n".join(code) + "\n", is_run)
+            place, text = f"{name}:{number + 1}", "\n".join(code) + "\n"
+            yield Block(place, start["language"], text, is_run, is_printed)
             number = end
         else:
             assert "```" not in lines[number], f"{name}:{number + 1}: what block is this?"
@@ -111,7 +118,8 @@ def script(page: list[Block], *, between: str = "") -> str:
             if block.file:
                 directory = shlex.quote(os.path.dirname(block.file) or ".")
                 parts.append(f"mkdir -p {directory}\n{_here(f'cat >{block.file}', block.text)}")
-                imports.append(f"import {_module(block.file)}")
+                if block.file.startswith("src/"):
+                    imports.append(f"import {_module(block.file)}")
             else:
                 nodes = (ast.Import, ast.ImportFrom)
                 imports += [ast.unparse(node) for node in ast.walk(code) if isinstance(node, nodes)]
@@ -307,6 +315,15 @@ python -m chat_store migrate
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
 
 
+def follow(reader: Reader, code: list[Block], before: str) -> None:
+    """Do what a page shows, which has to succeed and to print what the page says."""
+    printed = reader.run(before + script(code, between=BETWEEN)).splitlines()
+    for block in code:
+        if block.is_printed:
+            missing = [line for line in block.text.splitlines() if line not in printed]
+            assert missing == [], block.place
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page != START])
 def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
     code = read(page)
@@ -314,7 +331,7 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         on_postgresql = page in ON_POSTGRESQL
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
-        reader.run(BEFORE.format(database=database, url=url) + script(code, between=BETWEEN))
+        follow(reader, code, BEFORE.format(database=database, url=url))
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql"])
@@ -346,11 +363,17 @@ def test_a_block_that_nobody_can_run_is_refused(page: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["```\nmake nothing\n```\n", "```python\nfrom datetime import nothing\n```\n"]
+    "page",
+    [
+        "```\nmake nothing\n```\n",
+        "```python\nfrom datetime import nothing\n```\n",
+        "```\necho some\n```\n\n<!-- printed -->\n```text\nnothing\n```\n",
+    ],
 )
 def test_a_page_that_is_not_true_is_noticed(reader: Reader, page: str) -> None:
+    before = "git init --quiet project\ncd project\n"
     with pytest.raises(AssertionError, match="nothing"):
-        reader.run(script(list(blocks("page.md", page))))
+        follow(reader, list(blocks("page.md", page)), before)
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:
