@@ -1023,7 +1023,7 @@ MUTANTS = [
             "connections.py",
             '            self.connection.execute("COMMIT")\n',
             "            if all(type(result) is int for result in results):\n"
-            "                _deliver([(j.future, r, None) for j, r in zip(batch, results)])\n"
+            "                self._deliver([(c.future, r, None) for c, r in zip(batch, results)])\n"
             "                time.sleep(0.02)\n"
             '            self.connection.execute("COMMIT")\n',
             only="sqlite",
@@ -1069,8 +1069,8 @@ MUTANTS = [
         # So that they are made together, each time.
         Edit(
             "connections.py",
-            "        job = self._jobs.get()\n",
-            "        job = self._jobs.get()\n        time.sleep(0.1)\n",
+            "        batch = self._ready.get() or []\n",
+            "        batch = self._ready.get() or []\n        time.sleep(0.1)\n",
             only="sqlite",
         ),
     ),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from .errors import DatabaseError, DatabaseTimeoutError
 
@@ -23,7 +23,8 @@ T = TypeVar("T")
 MEMORY = ":memory:"
 """The path of a private database in memory."""
 
-_MOST_JOBS = 64  # of one transaction, so that its first does not wait long
+_MOST_CALLS = 64  # of one transaction, so that its first does not wait long
+_READS_AT_ONCE = 2  # that go on in one turn of the loop, since a page is long to parse
 
 
 class Connections:
@@ -43,8 +44,8 @@ class Connections:
         self._path = path
         self._synchronous = synchronous
         self._timeout = timeout
-        self._writes: SimpleQueue[_Job | None] = SimpleQueue()
-        self._reads: SimpleQueue[_Job | None] = SimpleQueue()
+        self._writes = _Calls()
+        self._reads = _Calls()
         self._readers = readers
         self._memory: sqlite3.Connection | None = None
         if path == MEMORY:
@@ -56,18 +57,11 @@ class Connections:
 
     def submit_read(self, run: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Have a call run that changes nothing; give the future of its result."""
-        return self._submit(self._reads, run)
+        return self._reads.add(run, self._timeout)
 
     def submit_write(self, run: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Have a call run that writes; its future is done once the commit is on disk."""
-        return self._submit(self._writes, run)
-
-    def _submit(
-        self, queue: "SimpleQueue[_Job | None]", run: Callable[[sqlite3.Connection], T]
-    ) -> asyncio.Future[T]:
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        queue.put(_Job(run, future, time.monotonic() + self._timeout))
-        return future
+        return self._writes.add(run, self._timeout)
 
     def open(self) -> None:
         """Start the threads, unless they run; blocks, and is safe in any thread.
@@ -78,8 +72,11 @@ class Connections:
         with self._lifecycle:
             if self.workers:
                 return
-            writer = Worker(self, self._writes, "BEGIN IMMEDIATE")
-            readers = [Worker(self, self._reads, "BEGIN") for _ in range(self._readers)]
+            readers = [
+                Worker(self, self._reads, "BEGIN", _READS_AT_ONCE)
+                for _ in range(self._readers)
+            ]
+            writer = Worker(self, self._writes, "BEGIN IMMEDIATE", _MOST_CALLS)
             self.workers = [writer, *readers]
             for worker in self.workers:
                 worker.start()
@@ -89,9 +86,9 @@ class Connections:
         with self._lifecycle:
             if not self.workers:
                 return
-            self._writes.put(None)
+            self._writes.end()
             for _ in range(self._readers):
-                self._reads.put(None)
+                self._reads.end()
             for worker in self.workers:
                 worker.join()
                 if worker.connection is not self._memory:
@@ -135,7 +132,7 @@ class Connections:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Call:
     """A call that waits for its thread."""
 
     run: Callable[[sqlite3.Connection], Any]
@@ -143,66 +140,111 @@ class _Job:
     deadline: float
 
 
+_Outcome: TypeAlias = "tuple[asyncio.Future[Any], Any, Exception | None]"
+
+
+class _Calls:
+    """The calls that wait for the threads of a kind.
+
+    Those that are made in one turn of an event loop are handed over together, at its end.
+    A thread that began with the first would contend with the loop for Python's lock.
+    """
+
+    def __init__(self) -> None:
+        self._ready: SimpleQueue[list[_Call] | None] = SimpleQueue()
+        self._new: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
+
+    def add(
+        self, run: Callable[[sqlite3.Connection], T], timeout: float
+    ) -> asyncio.Future[T]:
+        """Add a call, which has so many seconds to begin; give the future of its result."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if loop not in self._new:
+            self._new[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        self._new[loop].append(_Call(run, future, time.monotonic() + timeout))
+        return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        new = self._new.pop(loop)
+        for start in range(0, len(new), _MOST_CALLS):
+            self._ready.put(new[start : start + _MOST_CALLS])
+
+    def end(self) -> None:
+        """Have one thread stop, after the calls so far."""
+        self._ready.put(None)
+
+    def take(self) -> list[_Call]:
+        """Wait for calls, and take all that fit into a transaction; none means to stop."""
+        batch = self._ready.get() or []
+        while 0 < len(batch) < _MOST_CALLS:
+            try:
+                more = self._ready.get_nowait()
+            except Empty:
+                break
+            if more is None:  # serve these first, and stop at the next turn
+                self._ready.put(None)
+                break
+            batch += more
+        return batch
+
+
 class Worker(threading.Thread):
-    """A thread with a connection, which runs the jobs of a queue on it."""
+    """A thread with a connection, which runs on it the calls that wait.
+
+    Args:
+        connections: Where it belongs.
+        calls: What it takes its calls from.
+        begin: The statement that begins its transactions.
+        at_once: How many calls may go on in one turn of their event loop.
+    """
 
     def __init__(
-        self, connections: Connections, jobs: "SimpleQueue[_Job | None]", begin: str
+        self, connections: Connections, calls: _Calls, begin: str, at_once: int
     ) -> None:
         super().__init__(name="chat_store", daemon=True)
         self._connections = connections
-        self._jobs = jobs
+        self._calls = calls
         self._begin = begin
+        self._at_once = at_once
         self.connection = connections.connect()
 
     def run(self) -> None:
-        """Serve until a None arrives."""
-        while batch := self._take():
+        """Serve until it is to stop."""
+        while batch := self._calls.take():
             now = time.monotonic()
-            late = [job for job in batch if job.deadline < now]
-            _deliver([(job.future, None, self._connections.late()) for job in late])
-            if in_time := [job for job in batch if job.deadline >= now]:
+            late = [call for call in batch if call.deadline < now]
+            self._deliver(
+                [(call.future, None, self._connections.late()) for call in late]
+            )
+            if in_time := [call for call in batch if call.deadline >= now]:
                 self._serve(in_time)
 
-    def _take(self) -> list[_Job]:
-        batch: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == _MOST_JOBS:
-                return batch
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                return batch
-        if batch:
-            self._jobs.put(None)  # serve these first, and stop at the next turn
-        return batch
-
-    def _serve(self, batch: list[_Job]) -> None:
+    def _serve(self, batch: list[_Call]) -> None:
         try:
             results = self._transact(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers get it
             if len(batch) > 1 and not _is_locked(error):
                 # All were rolled back because of one, which must not fail the others.
-                for job in batch:
-                    self._serve([job])
+                for call in batch:
+                    self._serve([call])
                 return
             failure = (
                 self._connections.describe(error)
                 if isinstance(error, sqlite3.Error)
                 else error
             )
-            _deliver([(job.future, None, failure) for job in batch])
+            self._deliver([(call.future, None, failure) for call in batch])
         else:
-            _deliver(
-                [(job.future, result, None) for job, result in zip(batch, results)]
+            self._deliver(
+                [(call.future, result, None) for call, result in zip(batch, results)]
             )
 
-    def _transact(self, batch: list[_Job], retry: bool = True) -> list[Any]:
+    def _transact(self, batch: list[_Call], retry: bool = True) -> list[Any]:
         try:
             self.connection.execute(self._begin)
-            results = [job.run(self.connection) for job in batch]
+            results = [call.run(self.connection) for call in batch]
             self.connection.execute("COMMIT")
         except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
@@ -214,6 +256,14 @@ class Worker(threading.Thread):
                 return self._transact(batch, retry=False)
             raise
         return results
+
+    def _deliver(self, outcomes: list[_Outcome]) -> None:
+        # One wake-up for all the calls of a transaction; they share a loop, except in odd
+        # programs.
+        for loop in {future.get_loop() for future, _, _ in outcomes}:
+            mine = [outcome for outcome in outcomes if outcome[0].get_loop() is loop]
+            with contextlib.suppress(RuntimeError):  # it was closed, and nobody waits
+                loop.call_soon_threadsafe(_resolve, mine, self._at_once)
 
 
 def fetch(
@@ -233,23 +283,16 @@ def fetch(
         connection.text_factory = str
 
 
-def _deliver(outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
-    # One wake-up for all the calls of a transaction; they share a loop, except in odd
-    # programs.
-    for loop in {future.get_loop() for future, _, _ in outcomes}:
-        mine = [outcome for outcome in outcomes if outcome[0].get_loop() is loop]
-        with contextlib.suppress(RuntimeError):  # the loop was closed, and nobody waits
-            loop.call_soon_threadsafe(_resolve, mine)
-
-
-def _resolve(outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
-    for future, result, error in outcomes:
+def _resolve(outcomes: list[_Outcome], at_once: int) -> None:
+    for future, result, error in outcomes[:at_once]:
         if future.done():  # its caller was cancelled
             continue
         if error is not None:
             future.set_exception(error)
         else:
             future.set_result(result)
+    if others := outcomes[at_once:]:
+        asyncio.get_running_loop().call_soon(_resolve, others, at_once)
 
 
 def _try_to_enable_wal(connection: sqlite3.Connection, deadline: float) -> bool:

@@ -18,7 +18,8 @@ from .settle import ended
 
 T = TypeVar("T")
 
-_PATIENCE = 1.0  # seconds for the server to cancel a statement
+PATIENCE = 1.0
+"""How long a server may take to cancel a statement, in seconds."""
 
 
 async def attend(call: Coroutine[Any, Any, T]) -> T:
@@ -38,7 +39,7 @@ async def attend(call: Coroutine[Any, Any, T]) -> T:
             with anyio.CancelScope(shield=True):
                 while not task.done():
                     task.cancel()
-                    await asyncio.wait({task}, timeout=_PATIENCE)
+                    await asyncio.wait({task}, timeout=PATIENCE)
     return task.result()
 
 
@@ -80,4 +81,4 @@ class Deadline:
     def _end(self, task: "asyncio.Task[Any]") -> None:
         self._is_over = True
         task.cancel()
-        self._timer = task.get_loop().call_later(_PATIENCE, self._end, task)
+        self._timer = task.get_loop().call_later(PATIENCE, self._end, task)

@@ -10,7 +10,7 @@ import anyio
 import asyncpg
 
 from .errors import DatabaseError, DatabaseTimeoutError
-from .timeouts import Deadline
+from .timeouts import PATIENCE, Deadline
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 """What can be handed in as `ChatStore(pool=…)`."""
@@ -152,10 +152,10 @@ class Connections:
         try:
             yield Connection(raw)
         finally:
-            # asyncpg throws a connection away that it cannot get back in time. Whatever
-            # has happened in the block stands.
+            # asyncpg first waits for the statement to be cancelled, or throws the
+            # connection away. Whatever has happened in the block stands.
             with suppress(*_TIMEOUTS):
-                await self._pool.release(raw, timeout=self._timeout)
+                await self._pool.release(raw, timeout=PATIENCE)
 
 
 async def _leave_alone(connection: object) -> None:

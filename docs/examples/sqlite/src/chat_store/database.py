@@ -95,6 +95,7 @@ class Database:
 
     async def close(self) -> None:
         """Finish the calls under way, then disconnect; safe to call twice."""
+        await asyncio.sleep(0)  # hands over what was called in this turn of the loop
         await asyncio.to_thread(self._connections.close)
 
     async def read(
