@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 # Each stands out from white and from GitHub's dark grey; colour is never the only sign.
-COLOURS = ("#2f81f7", "#8b949e", "#bf8700", "#db61a2", "#57ab5a", "#e5534b", "#986ee2")
+COLOURS = ("#2f81f7", "#8b949e", "#bf8700", "#db61a2", "#57ab5a", "#e5534b", "#986ee2", "#39a0a8")
 STYLE = (
     "text { font: 12px system-ui, sans-serif; fill: #6e7681 } .title { font-size: 14px; "
     "font-weight: 600 } path { stroke: #8b949e; fill: none } "
