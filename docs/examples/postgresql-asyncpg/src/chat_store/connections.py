@@ -151,11 +151,13 @@ class Connections:
             ) from None
         try:
             yield Connection(raw)
-        finally:
+        except BaseException:
             # asyncpg first waits for the statement to be cancelled, or throws the
-            # connection away. Whatever has happened in the block stands.
+            # connection away. The error stands, whatever comes of that.
             with suppress(*_TIMEOUTS):
                 await self._pool.release(raw, timeout=PATIENCE)
+            raise
+        await self._pool.release(raw)
 
 
 async def _leave_alone(connection: object) -> None:
