@@ -295,7 +295,7 @@ def test_the_start_leads_to_a_server_that_keeps_what_is_said(reader: Reader) -> 
     output = reader.run(script(read(START)))
     assert output.count('"text":"You said: Hello"') == 1
     assert '"data":[{"title":"Hello"' in output
-    for user, threads in (("alice", 0), ("bob", 0)):  # on PostgreSQL, where nobody has any
+    for user, threads in (("alice", 1), ("bob", 0)):  # on PostgreSQL, where it was carried to
         listed = reader.run(
             f"curl -s http://localhost{PORT}chatkit -H 'x-user-id: {user}' "
             """-d '{"type": "threads.list", "params": {}}'"""

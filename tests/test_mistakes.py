@@ -260,6 +260,14 @@ def an_update_without_its_answers_file(ground: Ground) -> str:
     return ground.update("without", spoil=lambda project: None)
 
 
+def a_template_that_is_not_there(ground: Ground) -> str:
+    """Update where the clone is not that the project was rendered from."""
+    clone = ground.directory / "template of elsewhere"
+    return ground.update(
+        "elsewhere", "-a", ANSWERS_FILE, spoil=lambda project: shutil.rmtree(clone)
+    )
+
+
 def an_update_outside_git(ground: Ground) -> str:
     """Update a directory that git does not know."""
     return ground.update(
@@ -301,6 +309,21 @@ def the_wrong_directory(ground: Ground) -> str:
         cwd=ground.project("sqlite"),
         env={"PYTHONPATH": ""},
     )
+    assert done.returncode == 1
+    in_tests = run(
+        *(sys.executable, "-m", "chat_store", "status"),
+        cwd=ground.project("sqlite") / "tests",
+        env={"PYTHONPATH": ""},
+    )
+    return done.stdout + in_tests.stdout
+
+
+def sql_files_that_are_not_installed(ground: Ground) -> str:
+    """Install the package as a build does that knows of no other files than Python's."""
+    project = shutil.copytree(ground.project("sqlite"), ground.directory / "installed")
+    for file in project.rglob("*.sql"):
+        file.unlink()
+    done = run_command(project, "status", "--url", "sqlite:///chat.db")
     assert done.returncode == 1
     return done.stdout
 
@@ -469,6 +492,7 @@ MISTAKES: dict[str, Mistake] = {
     "An answer that cannot be": an_answer_that_cannot_be,
     "Copier that is too old": copier_that_is_too_old,
     "An update without its answers file": an_update_without_its_answers_file,
+    "A template that is not there": a_template_that_is_not_there,
     "An update outside git": an_update_outside_git,
     "An update of a work tree that is not clean": an_update_of_a_dirty_work_tree,
     "The wrong directory": the_wrong_directory,
@@ -488,6 +512,7 @@ MISTAKES: dict[str, Mistake] = {
     "A file of authorities that cannot be read": an_authority_that_cannot_be_read,
     "A database that does not exist": a_database_that_does_not_exist,
     "An account that may not create tables": an_account_that_may_not_create_tables,
+    "SQL files that are not installed": sql_files_that_are_not_installed,
     "Tables that are not there, or too old": tables_that_are_not_there,
     "Tables that are too new": tables_that_are_too_new,
     "A file that is no export": a_file_that_is_no_export,

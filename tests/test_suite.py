@@ -60,10 +60,10 @@ async def test_own_coroutine():
 }
 
 
-# The SDK warns of classes of its own while it is imported, and pytest-asyncio of a default.
+# pytest-asyncio warns of a default.
 ALL_WARNINGS = """
 asyncio_default_fixture_loop_scope = "function"
-filterwarnings = ["error", "ignore:Direct usage of named widget classes"]
+filterwarnings = ["error"]
 """
 
 

@@ -367,6 +367,7 @@ class Probe:
                 break
             except RuntimeError:  # one of those processes still holds its memory
                 time.sleep(0.01)
+        self._connection.close()
         self._connection = self._connect()
 
     @contextmanager

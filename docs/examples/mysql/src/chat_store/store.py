@@ -1,9 +1,10 @@
-"""ChatStore: what a ChatKit server asks of its Store, one statement a method.
+"""ChatStore: what a ChatKit server asks of its Store, one call a method.
 
 Each method checks its arguments, asks `context.py` for the owner, takes a statement,
 hands it to `database.py` and gives the row to `codec.py`. The methods stand in the
 SDK's order, with its names and positions: the server mixes positional and keyword
-arguments (R38). Subclass ChatStore to add to it; this file is updated by `copier
+arguments (R38). The rules R01 to R40 are the promises that the test suite lists, in
+`chat_store_rules.py`. Subclass ChatStore to add to it; this file is updated by `copier
 update`.
 """
 

@@ -1,6 +1,7 @@
 """Fixtures of the chat store's tests: an open Store on a database of its own for each test."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,13 +15,21 @@ _PROJECT = _HERE.parents[1]
 # every import mode of pytest.
 sys.path[:0] = [str(_PROJECT / "src"), str(_HERE)]
 
-from chat_store_adapter import IGNORED, make_context, open_probe, open_store
-from chat_store_database import Probe
-from chat_store_rules import table
-from chat_store_tools import close_loop, run_async
-from chat_store_under_test import ChatStore, RequestContext
+with warnings.catch_warnings():  # the SDK warns of its own classes
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from chat_store_adapter import IGNORED, make_context, open_probe, open_store
+    from chat_store_database import Probe
+    from chat_store_rules import table
+    from chat_store_tools import close_loop, run_async
+    from chat_store_under_test import ChatStore, RequestContext
 
 collect_ignore = IGNORED
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave out what the SDK says of its own classes whenever it reads a widget."""
+    ignored = "ignore:Direct usage of named widget classes:DeprecationWarning"
+    item.add_marker(pytest.mark.filterwarnings(ignored))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

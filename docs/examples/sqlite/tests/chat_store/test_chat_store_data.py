@@ -40,8 +40,6 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter
 
 Model: TypeAlias = ThreadMetadata | ThreadItem | Attachment
 
-pytestmark = pytest.mark.filterwarnings("ignore:Direct usage of named widget")
-
 ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 
 SECRET = "what nobody else may read"

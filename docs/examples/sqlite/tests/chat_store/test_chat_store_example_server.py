@@ -14,9 +14,6 @@ from fastapi import Request
 
 from chat_store import example_server
 
-# The SDK's own: it reads every card, however it was made, into a class that it calls deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:Direct usage:DeprecationWarning")
-
 
 @pytest.fixture
 def port(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
+from ..errors import SchemaError
+
 
 @dataclass(frozen=True)
 class Migration:
@@ -34,6 +36,9 @@ def load() -> list[Migration]:
 
     Returns:
         The migrations, oldest first.
+
+    Raises:
+        SchemaError: There are none, since the package was installed without them.
     """
     migrations: list[Migration] = []
     for file in files(__name__).iterdir():
@@ -43,4 +48,10 @@ def load() -> list[Migration]:
             header = re.match(r"-- runs with code from: (\d+)$", sql, re.MULTILINE)
             runs_with = int(header[1]) if header else version
             migrations.append(Migration(version, match[1], runs_with, sql))
+    if not migrations:
+        raise SchemaError(
+            f"The .sql files of {__name__} are not installed. Have the build of your project "
+            "include them; in pyproject.toml, for setuptools: "
+            f'[tool.setuptools.package-data] "{__name__}" = ["*.sql"]'
+        )
     return sorted(migrations, key=lambda migration: migration.version)
