@@ -79,6 +79,8 @@ class Node:
         self._log = directory / "log"
         self._options = [
             *("--no-defaults", f"--datadir={self.data}", f"--socket={directory / 'socket'}"),
+            # A server that starts removes what others have in the usual directory.
+            f"--tmpdir={directory}",
             *("--bind-address=127.0.0.1", f"--port={port}", *options),
             *ACCOUNT,
         ]
@@ -163,6 +165,7 @@ class Cluster:
         method = ("--auth-root-authentication-method=normal", "--skip-test-db")
         made = subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={first.data}", *method, *ACCOUNT],
+            env={**os.environ, "TMPDIR": str(first.data.parent)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

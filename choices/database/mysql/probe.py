@@ -116,8 +116,12 @@ class Server:
 
     def _run(self, *command: str) -> "subprocess.Popen[bytes]":
         account = ["--user=root"] if os.name != "nt" and not os.geteuid() else []
+        # A server that starts removes what others have in the directory for temporary files.
+        environment = {**os.environ, "TMPDIR": str(self._directory)}
         with (self._directory / "log").open("ab") as log:
-            return subprocess.Popen([*command, *account], stdout=log, stderr=log)
+            return subprocess.Popen(
+                [*command, *account], env=environment, stdout=log, stderr=log
+            )
 
     def _log(self) -> str:
         return (self._directory / "log").read_text(encoding="utf-8", errors="replace")
