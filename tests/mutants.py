@@ -788,22 +788,29 @@ MUTANTS = [
         "U+0000 is stripped",
         Edit(
             "codec.py",
-            "_replace_escape(text, _NUL, _PICTURE)",
-            '_replace_escape(text, _NUL, "")',
+            "_STAND_IN if found[0] == _NUL",
+            '"" if found[0] == _NUL',
         ),
     ),
     _mutant(
         "test_R27_no_row_makes_a_query_of_the_databases_own_json_fail",
         "U+0000 is stored as it stands in JSON",
-        Edit("codec.py", "_replace_escape(text, _NUL, _PICTURE)", "text", only="postgresql"),
+        Edit("codec.py", "    if _NUL not in text:\n", "    if True:\n", only="postgresql"),
     ),
     _mutant(
         "test_R27_text_comes_back_to_the_last_character",
-        "an escaped backslash before u2400 is not told from an escape",
+        "an escaped backslash before u0000 is not told from an escape",
         Edit(
             "codec.py",
-            "    return _ESCAPE.sub(lambda found: other if found[0] == escape else found[0], payload)",
-            "    return payload.replace(escape, other)",
+            "    return _ESCAPE.sub(lambda found: _STAND_IN if found[0] == _NUL else found[0], text)",
+            "    return text.replace(_NUL, _STAND_IN)",
+        ),
+    ),
+    _mutant(
+        "test_R27_text_comes_back_to_the_last_character",
+        "a real U+FFFD is read back as U+0000",
+        Edit(
+            "codec.py", "        text = text.replace(_STAND_IN, _REAL_STAND_IN)\n", "        pass\n"
         ),
     ),
     _mutant(
@@ -959,16 +966,21 @@ MUTANTS = [
     _mutant(
         "test_R33_the_pool_is_bounded",
         "the pool is not bounded",
-        Edit("connections.py", "max_size=self._size", "max_size=50", only="postgresql"),
-        Edit("connections.py", "Semaphore(self._size)", "Semaphore(50)", only="mysql"),
+        Edit(
+            "connections.py",
+            re.compile(r"(max_size=|Turns\()self\._size"),
+            r"\g<1>50",
+            only="postgresql",
+        ),
+        Edit("connections.py", "Turns(self._size)", "Turns(50)", only="mysql"),
     ),
     _mutant(
         "test_R33_connections_come_back_after_errors",
         "a connection is not given back after an error",
         Edit(
             "connections.py",
-            "        finally:\n            await pool.putconn(raw)\n",
-            "        except psycopg.OperationalError:\n            await pool.putconn(raw)\n",
+            "            finally:\n                turns.end()\n",
+            "            except psycopg.OperationalError:\n                turns.end()\n",
             only="psycopg",
         ),
         Edit(
@@ -979,8 +991,23 @@ MUTANTS = [
         ),
         Edit(
             "connections.py",
-            "        finally:\n            turns.release()\n",
-            "        except OSError:\n            turns.release()\n",
+            "            turns.end()\n",
+            "            if connection.raw.connected:\n                turns.end()\n",
+            only="mysql",
+        ),
+    ),
+    _mutant(
+        "test_R33_callers_of_an_exhausted_pool_get_an_error_in_time",
+        "a time-out never comes",
+        Edit("timers.py", "            ring()\n", "            pass\n"),
+    ),
+    _mutant(
+        "test_R33_a_call_that_took_too_long_leaves_its_caller_as_it_was",
+        "a caller counts as cancelled once a call of its took too long",
+        Edit(
+            "waiting.py",
+            "            _take_back_cancellation(self._task)\n",
+            "            pass\n",
             only="mysql",
         ),
     ),

@@ -165,7 +165,7 @@ def test_only_our_directories_and_the_answers_file_are_written(
         assert set(files_of(one.path)) == ours | theirs
 
 
-def test_names_depend_on_no_answer_but_for_the_example_server_and_time_outs_of_servers(
+def test_names_depend_on_no_answer_but_for_the_example_server_and_waiting_for_servers(
     renders: list[Render],
 ) -> None:
     """A path that vanishes when an answer changes would take the user's edits with it."""
@@ -174,7 +174,7 @@ def test_names_depend_on_no_answer_but_for_the_example_server_and_time_outs_of_s
     assert sometimes == {
         "PACKAGE/example_server.py",
         "TESTS/test_chat_store_example_server.py",
-        "PACKAGE/timeouts.py",
+        "PACKAGE/waiting.py",
     }
 
 

@@ -31,7 +31,7 @@ FILL = """
 from chat_store_samples import ITEM_TYPES, samples_of
 from chat_store_tools import a_note, later
 
-ODD = ["\\0", "\\u2400", "\\\\u0000", "\\U0001f600 \\u202eright to left", "'; --", "x" * 100_000]
+ODD = ["\\0", "\\ufffd", "\\\\u0000", "\\U0001f600 \\u202eright to left", "'; --", "x" * 100_000]
 FREE = {"numbers": [2**70, 0.1, -1.5e300, 1e22, 5e-324, 1.0], "list": [[[True]]], "none": None}
 
 async with ChatStore(url, auto_migrate=True) as store:

@@ -33,7 +33,6 @@ from .connections import (
 )
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrations import Migration
-from .timeouts import Deadline, attend
 from .urls import split_url, take_option
 
 T = TypeVar("T")
@@ -165,7 +164,7 @@ class Database:
             committed. It raises the errors of `read`.
         """
         bound = [(statement, _bind(params)) for statement, params in steps]
-        call = self._with_retries(partial(_execute, bound), self._statement_timeout)
+        call = self._call(partial(_execute, bound), self._statement_timeout)
         task = asyncio.ensure_future(call)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -200,20 +199,14 @@ class Database:
     async def _call(
         self, action: Callable[[Connection], Awaitable[T]], seconds: float
     ) -> T:
-        return await attend(self._with_retries(action, seconds))
-
-    async def _with_retries(
-        self, action: Callable[[Connection], Awaitable[T]], seconds: float
-    ) -> T:
         clock = asyncio.get_running_loop().time
         give_up = clock() + self._pool_timeout
         attempts = 0
         while True:
             try:
                 remaining = max(give_up - clock(), 0.001)
-                async with self._connections.lend(remaining) as connection:
-                    with Deadline(seconds):
-                        return await action(connection)
+                async with self._connections.lend(remaining, seconds) as connection:
+                    return await action(connection)
             except DatabaseError:
                 raise
             except TimeoutError:

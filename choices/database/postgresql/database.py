@@ -18,16 +18,19 @@ import asyncio
 import math
 import random
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypedDict, TypeVar
+
+import anyio
 
 from . import statements
 from .connections import DRIVER_ERRORS, Connection, Connections, Pool, message, sqlstate
 from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
 from .migrations import Migration
-from .timeouts import Deadline, attend
+from .settle import ended
 from .urls import split_url, take_option
+from .waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -204,7 +207,7 @@ class Database:
     async def _call(
         self, action: Callable[[Connection], Awaitable[T]], seconds: float
     ) -> T:
-        return await attend(self._with_retries(action, seconds))
+        return await _attend(self._with_retries(action, seconds))
 
     async def _with_retries(
         self, action: Callable[[Connection], Awaitable[T]], seconds: float
@@ -215,9 +218,8 @@ class Database:
         while True:
             try:
                 remaining = max(give_up - clock(), 0.001)
-                async with self._connections.lend(remaining) as connection:
-                    with Deadline(seconds):
-                        return await action(connection)
+                async with self._connections.lend(remaining, seconds) as connection:
+                    return await action(connection)
             except DatabaseError:
                 raise
             except TimeoutError:
@@ -231,6 +233,23 @@ class Database:
             # At once at first: a pool may hold more connections that have died.
             await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
             attempts += 1
+
+
+async def _attend(call: Coroutine[Any, Any, T]) -> T:
+    # A driver that is cancelled has the server cancel the statement, and awaits the
+    # answer. So it is cancelled once, in a task of its own: anyio's scopes cancel each
+    # further `await` again, and would cut that short. Where the network has lost the
+    # server, no answer comes: then it is cancelled again, and gives up the connection.
+    task = asyncio.ensure_future(call)
+    try:
+        await ended(task)
+    finally:
+        if not task.done():
+            with anyio.CancelScope(shield=True):
+                while not task.done():
+                    task.cancel()
+                    await asyncio.wait({task}, timeout=PATIENCE)
+    return task.result()
 
 
 async def _execute(

@@ -24,7 +24,7 @@ MEMORY = ":memory:"
 """The path of a private database in memory."""
 
 _MOST_CALLS = 64  # of one transaction, so that its first does not wait long
-_READS_AT_ONCE = 2  # that go on in one turn of the loop, since a page is long to parse
+_READS_AT_ONCE = 1  # that go on in one turn of the loop, since a page is long to parse
 
 
 class Connections:

@@ -1,6 +1,7 @@
 """PostgreSQL's connections, by asyncpg: a bounded pool, and what its errors say."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, TypeAlias, cast
@@ -10,10 +11,12 @@ import anyio
 import asyncpg
 
 from .errors import DatabaseError, DatabaseTimeoutError
-from .timeouts import PATIENCE, Deadline
+from .waiting import PATIENCE, Deadline, Turns
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 """What can be handed in as `ChatStore(pool=…)`."""
+
+RawConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
 
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
@@ -34,7 +37,7 @@ class Connection:
         raw: asyncpg's connection.
     """
 
-    def __init__(self, raw: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
+    def __init__(self, raw: RawConnection) -> None:
         self._raw = raw
 
     async def fetch(
@@ -78,11 +81,14 @@ class Connections:
         self._prepares = prepares
         self._is_ours = pool is None
         self._pool = pool
+        # A pool that was handed in is not ours alone: it says whose turn it is.
+        self._turns: Turns[RawConnection] = Turns(sys.maxsize)
 
     async def open(self) -> None:
         """Make the pool, unless there is one; fails at once where nobody answers."""
         if self._pool is not None:
             return
+        self._turns = Turns(self._size)
         try:
             if self._prepares == "auto":
                 self._prepares = "off" if await self._is_pooled() else "on"
@@ -127,37 +133,51 @@ class Connections:
             pool, self._pool = self._pool, None
             # asyncpg waits for the server to hang up, which a lost one never does.
             with anyio.move_on_after(self._timeout):
+                for raw in self._turns.idle:
+                    await pool.release(raw)
                 await pool.close()
 
     @asynccontextmanager
-    async def lend(self, timeout: float) -> AsyncGenerator[Connection, None]:
+    async def lend(
+        self, timeout: float, seconds: float
+    ) -> AsyncGenerator[Connection, None]:
         """Give a connection for the block, and take it back whatever happens in it.
 
         Args:
             timeout: How long to wait for one, in seconds.
+            seconds: How long the block may take.
 
         Raises:
+            TimeoutError: The block took longer.
             DatabaseTimeoutError: None became free in time (R33).
         """
-        assert self._pool is not None
+        pool, turns = self._pool, self._turns
+        assert pool is not None
         try:
             with Deadline(timeout):
-                raw = await self._pool.acquire()
+                raw = await turns.take(pool.acquire)
         except _TIMEOUTS:
             raise DatabaseTimeoutError(
                 f"No connection to PostgreSQL became free within {self._timeout:g} s: "
-                f"all of them (pool_size is {self._pool.get_max_size()}) are busy, or the "
-                "server cannot be reached."
+                f"all of them (pool_size is {pool.get_max_size()}) are busy, or the server "
+                "cannot be reached."
             ) from None
         try:
-            yield Connection(raw)
+            with Deadline(seconds):
+                yield Connection(raw)
         except BaseException:
             # asyncpg first waits for the statement to be cancelled, or throws the
             # connection away. The error stands, whatever comes of that.
             with suppress(*_TIMEOUTS):
-                await self._pool.release(raw, timeout=PATIENCE)
+                await pool.release(raw, timeout=PATIENCE)
             raise
-        await self._pool.release(raw)
+        else:
+            if turns.is_awaited():
+                turns.idle.append(raw)
+            else:
+                await pool.release(raw)
+        finally:
+            turns.end()
 
 
 async def _leave_alone(connection: object) -> None:

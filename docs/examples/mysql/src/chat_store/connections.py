@@ -3,7 +3,6 @@
 Statements are prepared on the server, so that values never become a part of SQL text.
 """
 
-import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Sequence
@@ -16,7 +15,7 @@ import asyncmy.errors
 from asyncmy.pool import Pool as AsyncmyPool
 
 from .errors import DatabaseError, DatabaseTimeoutError
-from .timeouts import Deadline
+from .waiting import Deadline, Turns
 
 Pool: TypeAlias = AsyncmyPool
 """What can be handed in as `ChatStore(pool=…)`."""
@@ -100,6 +99,12 @@ class Connection:
 
     async def execute(self, statement: str, params: Sequence[object]) -> int:
         """Run a statement and give the number of rows that it changed."""
+        size = sum(len(param.encode()) for param in params if isinstance(param, str))
+        if size + 1024 > self._longest:
+            raise DatabaseError(
+                f"The row has {size:,} bytes, more than the server takes: its "
+                f"max_allowed_packet is {self._longest:,}"
+            )
         result = await self._execute(statement, params)
         return int(result.affected_rows)
 
@@ -115,12 +120,6 @@ class Connection:
         await self.raw.commit()
 
     async def _execute(self, statement: str, params: Sequence[object]) -> Any:
-        size = sum(len(param.encode()) for param in params if isinstance(param, str))
-        if size + 1024 > self._longest:
-            raise DatabaseError(
-                f"The row has {size:,} bytes, more than the server takes: its "
-                f"max_allowed_packet is {self._longest:,}"
-            )
         prepared = self._prepared.get(statement)
         if prepared is None:
             prepared = await self.raw.prepare(statement)
@@ -154,83 +153,75 @@ class Connections:
         self._lock_timeout = max(1, round(lock_timeout))
         self._pool = pool
         self._host = 0  # of target.hosts, the one that answered last
-        self._idle: list[Connection] = []
-        self._turns: asyncio.Semaphore | None = None
+        self._turns: Turns[Connection] | None = None
 
     async def open(self) -> None:
         """Make the pool, unless there is one; fails at once where nobody answers."""
         if self._turns is None:
+            turns: Turns[Connection] = Turns(self._size)
             if self._pool is None:
-                self._idle.append(await self._connect())
-            self._turns = asyncio.Semaphore(self._size)
+                turns.idle.append(await self._connect())
+            self._turns = turns
 
     async def close(self) -> None:
         """Close the connections; a pool that was handed in keeps its own."""
-        self._turns = None
-        while self._idle:
+        turns, self._turns = self._turns, None
+        while turns is not None and turns.idle:
             with contextlib.suppress(*DRIVER_ERRORS):  # the server may be gone
-                await self._idle.pop().raw.ensure_closed()
+                await turns.idle.pop().raw.ensure_closed()
 
     @contextlib.asynccontextmanager
-    async def lend(self, timeout: float) -> AsyncGenerator[Connection, None]:
+    async def lend(
+        self, timeout: float, seconds: float
+    ) -> AsyncGenerator[Connection, None]:
         """Give a connection for the block, and take it back whatever happens in it.
 
         Args:
             timeout: How long to wait for one, in seconds.
+            seconds: How long the block may take.
 
         Raises:
+            TimeoutError: The block took longer.
             DatabaseTimeoutError: None became free, or could be made, in time (R33).
         """
         turns = self._turns
         assert turns is not None
         try:
             with Deadline(timeout):
-                connection = await self._take_in_turn(turns)
+                connection = await turns.take(self._take)
         except TimeoutError:
             raise DatabaseTimeoutError(
                 f"No connection to the server became free within {self._timeout:g} s: all of "
                 f"them (pool_size is {self._size}) are busy, or the server cannot be reached."
             ) from None
         try:
-            try:
+            with Deadline(seconds):
                 yield connection
-            except BaseException:
-                # Its answer may still be under way, or a transaction open.
-                connection.raw.close()
-                raise
-            finally:
-                self._give_back(connection, is_open=self._turns is turns)
-        finally:
-            turns.release()
-
-    async def _take_in_turn(self, turns: asyncio.Semaphore) -> Connection:
-        await turns.acquire()
-        try:
-            return await self._take()
         except BaseException:
-            turns.release()
+            # Its answer may still be under way, or a transaction open.
+            connection.raw.close()
             raise
+        finally:
+            if self._pool is not None:
+                self._pool.release(connection.raw)
+            elif connection.raw.connected and self._turns is turns:  # not closed since
+                turns.idle.append(connection)
+            else:
+                connection.raw.close()
+            turns.end()
 
     async def _take(self) -> Connection:
-        if self._pool is not None:
-            raw: RawConnection = await self._pool.acquire()
-            try:
-                known: Connection | None = getattr(raw, "chat_store", None)
-                if known is None:
-                    known = raw.chat_store = await self._set_up(raw)
-            except BaseException:
-                self._pool.release(raw)
-                raise
-            return known
-        return self._idle.pop() if self._idle else await self._connect()
-
-    def _give_back(self, connection: Connection, is_open: bool) -> None:
-        if self._pool is not None:
-            self._pool.release(connection.raw)
-        elif is_open and connection.raw.connected:
-            self._idle.append(connection)
-        else:
-            connection.raw.close()
+        if self._pool is None:
+            return await self._connect()
+        raw: RawConnection = await self._pool.acquire()
+        try:
+            known: Connection | None = getattr(raw, "chat_store", None)
+            if known is None:
+                known = raw.chat_store = await self._set_up(raw)
+        except BaseException:
+            self._pool.release(raw)
+            raise
+        return known
 
     async def _connect(self) -> Connection:
         target = self._target
@@ -266,9 +257,7 @@ class Connections:
                 ssl=target.tls,
             )
             return await self._set_up(raw)
-        raise asyncmy.errors.OperationalError(
-            CONNECTION_LOST, f"{host} did not answer within {seconds:g} s"
-        )
+        raise TimeoutError(f"{host} did not answer within {seconds:g} s")
 
     async def _set_up(self, raw: RawConnection) -> Connection:
         connection = Connection(raw)

@@ -7,7 +7,10 @@ showing it (R29, R39).
 """
 
 import json
+import logging
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from typing import Any, NoReturn, TypeVar
@@ -18,11 +21,14 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from .errors import UnreadableError
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
-# U+0000 is stored as the escape of U+2400, its picture, and read back as itself: no
-# database's own JSON functions give it as text (R27). A real U+2400 stands unescaped.
-_NUL, _PICTURE = r"\u0000", r"\u2400"
+# U+0000 is stored as U+FFFD, which stands for it in HTML and Markdown too, and read back
+# as itself: no database's own JSON functions give it as text (R27). A real U+FFFD is stored
+# as its escape.
+_NUL, _STAND_IN, _REAL_STAND_IN = r"\u0000", "\ufffd", r"\ufffd"
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 
 # Read once, here: it opens a file (R32).
@@ -85,29 +91,61 @@ def load(adapter: TypeAdapter[T], payload: str, name: str) -> T:
     Raises:
         UnreadableError: The text is damaged, or of a type that this SDK does not know.
     """
-    payload = to_text(payload)
+    text = to_text(payload)
     try:
-        return adapter.validate_json(payload)
+        return adapter.validate_json(text)
     except ValidationError as error:
         kinds = {detail["type"] for detail in error.errors(include_input=False)}
     if kinds == {"json_invalid"}:
         # validate_json reads about 200 levels of nesting, dump_json writes about 250
         # (R27).
         try:
-            return adapter.validate_python(json.loads(payload))
+            return adapter.validate_python(json.loads(text))
         except (ValueError, RecursionError):
             pass
     _unreadable(name, kinds)
 
 
+def load_all(
+    adapter: TypeAdapter[T], rows: Sequence[tuple[str, str]], what: str
+) -> list[T]:
+    """Read the models of a page; one that cannot be read is logged and left out (R29).
+
+    Args:
+        adapter: As for `dump`.
+        rows: The id and the JSON text of each model.
+        what: What they are, such as "Item".
+
+    Returns:
+        The models.
+    """
+    parse = adapter.validator.validate_json
+    with suppress(ValidationError):
+        # Nearly always. To call `load` for each row would take as long as two more rows.
+        return [parse(to_text(payload)) for _, payload in rows]
+    models: list[T] = []
+    for row_id, payload in rows:
+        try:
+            models.append(load(adapter, payload, f"{what} {row_id}"))
+        except UnreadableError as error:
+            logger.error("%s It is left out of the page.", error)
+    return models
+
+
 def to_payload(text: str) -> str:
     """Turn JSON text into the payload that stands for it in the database (R27)."""
-    return _replace_escape(text, _NUL, _PICTURE)
+    if _STAND_IN in text:
+        text = text.replace(_STAND_IN, _REAL_STAND_IN)
+    if _NUL not in text:
+        return text
+    # Escape by escape, since an escaped backslash may stand before a plain "u0000".
+    return _ESCAPE.sub(lambda found: _STAND_IN if found[0] == _NUL else found[0], text)
 
 
 def to_text(payload: str) -> str:
     """Turn a payload back into JSON text."""
-    return _replace_escape(payload, _PICTURE, _NUL)
+    # Where there is none, to look for it takes a tenth of the time to replace it.
+    return payload.replace(_STAND_IN, _NUL) if _STAND_IN in payload else payload
 
 
 def sort_key(created_at: datetime, name: str) -> datetime:
@@ -142,13 +180,6 @@ def _dump_readable(adapter: TypeAdapter[T], value: T) -> bytes:
         payload = adapter.dump_json(value, warnings="none")
     adapter.validate_json(payload)
     return payload
-
-
-def _replace_escape(payload: str, escape: str, other: str) -> str:
-    if escape not in payload:
-        return payload
-    # Escape by escape, since an escaped backslash may stand before a plain "u0000".
-    return _ESCAPE.sub(lambda found: other if found[0] == escape else found[0], payload)
 
 
 def _is_readable(adapter: TypeAdapter[T], payload: bytes) -> bool:

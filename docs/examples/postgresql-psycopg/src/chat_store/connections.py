@@ -1,16 +1,20 @@
 """PostgreSQL's connections, by psycopg: a bounded pool, and what its errors say."""
 
+import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from .errors import DatabaseTimeoutError
+from .waiting import Deadline, Turns
 
 Pool: TypeAlias = AsyncConnectionPool[Any]
 """What can be handed in as `ChatStore(pool=…)`."""
@@ -19,9 +23,7 @@ DRIVER_ERRORS = (psycopg.Error,)
 
 CONNECTION_FAILURE = "08006"
 
-# psycopg's pool gives up to connect although callers wait, and begins anew for those who
-# come; so each comes again after that many seconds.
-_PART_OF_WAIT = 1.0
+_PART_OF_WAIT = 1.0  # for a connection, in seconds
 
 
 class Connection:
@@ -86,6 +88,8 @@ class Connections:
         self._prepares = prepares
         self._is_ours = pool is None
         self._pool = pool
+        # A pool that was handed in is not ours alone: it says whose turn it is.
+        self._turns: Turns[AsyncConnection[Any]] = Turns(sys.maxsize)
         if pool is None:
             try:
                 given = conninfo_to_dict(url)
@@ -117,48 +121,63 @@ class Connections:
             open=False,
         )
         await pool.open()
-        self._pool = pool
+        self._pool, self._turns = pool, Turns(self._size)
 
     async def close(self) -> None:
         """Close the pool if it is ours."""
         if self._is_ours and self._pool is not None:
             pool, self._pool = self._pool, None
+            for raw in self._turns.idle:
+                await pool.putconn(raw)
             await pool.close()
 
     @asynccontextmanager
-    async def lend(self, timeout: float) -> AsyncGenerator[Connection, None]:
+    async def lend(
+        self, timeout: float, seconds: float
+    ) -> AsyncGenerator[Connection, None]:
         """Give a connection for the block, and take it back whatever happens in it.
 
         Args:
             timeout: How long to wait for one, in seconds.
+            seconds: How long the block may take.
 
         Raises:
+            TimeoutError: The block took longer.
             DatabaseTimeoutError: None became free, or could be made, in time (R33).
         """
-        assert self._pool is not None
-        pool = self._pool
-        raw = await self._wait_for_one(pool, timeout)
+        pool, turns = self._pool, self._turns
+        assert pool is not None
+        try:
+            with Deadline(timeout):
+                raw = await turns.take(partial(_take_from, pool))
+        except TimeoutError:
+            raise DatabaseTimeoutError(
+                f"No connection to PostgreSQL became free within {self._timeout:g} s: "
+                f"all of them (pool_size is {pool.max_size}) are busy, or the server cannot "
+                "be reached."
+            ) from None
         try:
             async with raw:  # commits or rolls back
-                yield Connection(raw)
+                with Deadline(seconds):
+                    yield Connection(raw)
         finally:
-            await pool.putconn(raw)
-
-    async def _wait_for_one(self, pool: Pool, timeout: float) -> AsyncConnection[Any]:
-        raw: AsyncConnection[Any]
-        while True:
             try:
-                raw = await pool.getconn(min(timeout, _PART_OF_WAIT))
-            except PoolTimeout:
-                timeout -= _PART_OF_WAIT
-                if timeout <= 0:
-                    raise DatabaseTimeoutError(
-                        f"No connection to PostgreSQL became free within {self._timeout:g} s: "
-                        f"all of them (pool_size is {pool.max_size}) are busy, or the "
-                        "server cannot be reached."
-                    ) from None
-            else:
-                return raw
+                is_idle = raw.pgconn.transaction_status == TransactionStatus.IDLE
+                if is_idle and turns.is_awaited():
+                    turns.idle.append(raw)
+                else:
+                    await pool.putconn(raw)
+            finally:
+                turns.end()
+
+
+async def _take_from(pool: Pool) -> AsyncConnection[Any]:
+    while True:
+        # psycopg's pool gives up to connect although callers wait, and begins anew for
+        # those who come.
+        with suppress(PoolTimeout):
+            raw: AsyncConnection[Any] = await pool.getconn(_PART_OF_WAIT)
+            return raw
 
 
 def sqlstate(error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import anyio
 
 from .errors import DatabaseTimeoutError
+from .timers import timers
 
 logger = logging.getLogger(__name__)
 
@@ -66,20 +67,20 @@ async def ended(future: asyncio.Future[T], timeout: float = math.inf) -> None:
         future: The future.
         timeout: The longest wait, in seconds.
     """
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ours = timers()
 
     def wake(_: object = None) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
     future.add_done_callback(wake)
-    timer = loop.call_later(timeout, wake) if timeout < math.inf else None
+    if timeout < math.inf:
+        ours.start(timeout, wake)
     try:
         await waiter
     finally:
-        if timer is not None:
-            timer.cancel()
+        ours.stop(wake)
         future.remove_done_callback(wake)
 
 

@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 from . import codec, statements
 from .context import RequestContext, owner_id
 from .database import Database, DatabaseOptions
-from .errors import StoreClosedError, UnreadableError
+from .errors import StoreClosedError
 from .ids import is_repeatable, new_id
 from .keys import MAX_KEY_LENGTH, PLACEHOLDER_ID, is_key, kind_of
 from .migrate import SchemaStatus, apply_pending, require_current, status
@@ -572,12 +572,7 @@ def _page(
 ) -> Page[T]:
     has_more = len(rows) > limit
     del rows[limit:]
-    data: list[T] = []
-    for row_id, payload in rows:
-        try:
-            data.append(codec.load(adapter, payload, f"{what} {row_id}"))
-        except UnreadableError as error:
-            logger.error("%s It is left out of the page.", error)
+    data = codec.load_all(adapter, rows, what)
     # The cursor is the last row, readable or not, so that paging goes on past a bad one
     # (R19).
     return Page(data=data, has_more=has_more, after=rows[-1][0] if has_more else None)

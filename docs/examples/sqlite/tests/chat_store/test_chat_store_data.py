@@ -195,7 +195,7 @@ TEXTS = {
     "composed and not": "\u00e9 e\u0301 \u212b \u00c5",
     "line ends": "a\r\nb\rc\nd\u2028e\u2029f\u0085g",
     "not characters": "\ufeffa\ufffe\uffff\U0010ffff\ufffd",
-    "escapes": "\\u0000 \\u2400 \\x00 \\ \\\\ \" ' ` $1 %s ? :name {} {{}}",
+    "escapes": "\\u0000 \\ufffd \\x00 \\ \\\\ \" ' ` $1 %s ? :name {} {{}}",
     "SQL": "'); DROP TABLE chatkit_threads; --",
     "JSON": '{"NaN": [NaN, Infinity, null]}',
     "spaces": "  a \t ",
