@@ -96,7 +96,7 @@ def plan(is_quick: bool, lengths: list[int], rounds: int | None, seconds: float 
         lengths=lengths or [1_000, 100_000] if is_quick else [1_000, 10_000, 100_000, 1_000_000],
         # Short and many: a disk may change its speed tenfold within seconds.
         rounds=rounds or (15 if is_quick else 31),
-        other_rounds=5,
+        other_rounds=3,
         seconds=seconds or 0.15,
         starts=3 if is_quick else 9,
     )
