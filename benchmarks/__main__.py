@@ -1,6 +1,6 @@
 """Measures the rendered Store beside what people would use instead, and writes docs/performance.md.
 
-    make bench                                   everything; about half an hour
+    make bench                                   everything; 25 minutes
     make bench BENCH="--quick"                   the table of targets, on shorter threads
     make bench BENCH="--quick --only asyncpg"    flavors whose name holds a text
 

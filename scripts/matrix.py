@@ -103,9 +103,9 @@ class Kind:
         legs = [Leg(f"{flavor}-{self.name}", flavor, TODAY) for flavor in self.flavors]
         if self.old_code:
             named = {history.TODAY: "today", history.NEXT: "next"}
+            flavor = self.flavors[0]  # the tables and the statements are those of the others
             legs += [
                 Leg(f"{flavor}-{named.get(old, old)}-on-{named[new]}", flavor, (old, new))
-                for flavor in self.flavors
                 for old, new in OLD_CODE
                 if flavor in history.flavors(old)
             ]
