@@ -305,8 +305,8 @@ FIDELITY = {
     "duplicate keys": '{"a":1,"a":2}',
     "250 levels": "[" * 250 + "]" * 250,
     "U+0000 as \\u0000": '"nul \\u0000 end"',
-    "U+0000 as \\ufffd": '"nul \\ufffd end"',
-    "U+FFFD as itself": '"symbol \ufffd end"',
+    "U+0000 as U+FFFD": '"nul \ufffd end"',
+    "U+FFFD as \\ufffd": '"symbol \\ufffd end"',
     "\\ufffd beside U+FFFD": '["\\ufffd","\ufffd"]',
     "half of a surrogate pair": '"\\ud800"',
 }
