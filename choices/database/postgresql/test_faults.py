@@ -1,1 +1,1 @@
-{% include "choices/database/server_faults.py" %}
+{% include "choices/database/server/faults.py" %}
