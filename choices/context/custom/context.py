@@ -8,7 +8,7 @@ again. Its module must not import this package while it is loaded.
 {% from "includes/imports.jinja" import import_as %}
 {{ import_as(store_context_class, "RequestContext") }}
 
-from .lookup import read_owner
+from .keys import read_owner
 
 __all__ = ["RequestContext", "owner_id"]
 

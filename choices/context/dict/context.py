@@ -6,7 +6,7 @@ it to `ChatKitServer.process`. The Store hands it to every method.
 
 from typing import Any, TypeAlias
 
-from .lookup import read_owner
+from .keys import read_owner
 
 RequestContext: TypeAlias = dict[str, Any]
 """One request to the ChatKit server.

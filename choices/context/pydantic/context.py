@@ -6,7 +6,7 @@ and pass it to `ChatKitServer.process`. The Store hands it to every method.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .lookup import read_owner
+from .keys import read_owner
 
 
 class RequestContext(BaseModel):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 {% if store_tenant_scope == "user" %}
 from .errors import OwnerError
-from .keys import MAX_KEY_LENGTH
+from .keys import MAX_KEY_LENGTH, read_owner
+{% else %}
+from .keys import read_owner
 {% endif %}
-from .lookup import read_owner
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ Make one RequestContext for each HTTP request, from what your authentication has
 and pass it to `ChatKitServer.process`. The Store hands it to every method.
 """
 
-import typing_extensions
+from typing import NotRequired, TypedDict
 
-from .lookup import read_owner
+from .keys import read_owner
 
 
-class RequestContext(typing_extensions.TypedDict):
+class RequestContext(TypedDict):
     """One request to the ChatKit server.
 
     Attributes:
@@ -19,7 +19,7 @@ class RequestContext(typing_extensions.TypedDict):
     """
 
     user_id: str
-    request_id: typing_extensions.NotRequired[str | None]
+    request_id: NotRequired[str | None]
 
 
 def owner_id(context: RequestContext) -> str:

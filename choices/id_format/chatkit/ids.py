@@ -26,8 +26,3 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
         The SDK's prefix for the kind, and eight hex digits.
     """
     return f"{prefix_of(kind)}_{uuid.uuid4().hex[:8]}"
-
-
-def is_repeatable(thread_id: str, context: RequestContext) -> bool:
-    """Tell whether a retry of this request would make this thread id again: never here."""
-    return False

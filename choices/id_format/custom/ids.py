@@ -55,12 +55,3 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
         )
 {% endif %}
     return made
-
-
-def is_repeatable(thread_id: str, context: RequestContext) -> bool:
-    """Tell whether a retry of this request would make this thread id again.
-
-    Unknown here, so False; return True for such ids and `save_thread` will keep what a
-    first try has stored in the thread.
-    """
-    return False

@@ -19,8 +19,7 @@ from chatkit.types import ThreadMetadata
 
 from .context import RequestContext, owner_id
 from .errors import IdError
-from .keys import prefix_of
-from .lookup import read
+from .keys import prefix_of, read
 
 _COUNTS = "chat_store_id_counts"
 
@@ -42,27 +41,6 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
     """
     counts = _counts(context)
     counts[kind] += 1
-    return _derive(kind, counts[kind], context)
-
-
-def is_repeatable(thread_id: str, context: RequestContext) -> bool:
-    """Tell whether a retry of this request would make this thread id again.
-
-    Args:
-        thread_id: The thread.
-        context: The request that saves it.
-
-    Returns:
-        True where this request made the id. `save_thread` then keeps what a first try
-        of the request has stored in the thread.
-    """
-    made = _counts(context)["thread"]
-    return any(
-        _derive("thread", count, context) == thread_id for count in range(1, made + 1)
-    )
-
-
-def _derive(kind: str, count: int, context: RequestContext) -> str:
     request_id = read(context, "request_id")
     if request_id is None or request_id == "":
         raise IdError(
@@ -70,7 +48,7 @@ def _derive(kind: str, count: int, context: RequestContext) -> str:
             "missing or empty, and deterministic ids are derived from it. Set it from a header "
             "that the client repeats when it tries again, such as Idempotency-Key."
         )
-    seed = json.dumps([owner_id(context), str(request_id), kind, count]).encode()
+    seed = json.dumps([owner_id(context), str(request_id), kind, counts[kind]]).encode()
     return f"{prefix_of(kind)}_{hashlib.sha256(seed).hexdigest()[:32]}"
 
 

@@ -27,8 +27,3 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
         The SDK's prefix for the kind, and 21 characters of A-Z, a-z, 0-9, "_" and "-".
     """
     return f"{prefix_of(kind)}_{''.join(secrets.choice(_ALPHABET) for _ in range(21))}"
-
-
-def is_repeatable(thread_id: str, context: RequestContext) -> bool:
-    """Tell whether a retry of this request would make this thread id again: never here."""
-    return False

@@ -33,8 +33,3 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
     bits = bits & ~(0x3 << 62) | 0x2 << 62
     digits = (_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5))
     return f"{prefix_of(kind)}_{''.join(digits)}"
-
-
-def is_repeatable(thread_id: str, context: RequestContext) -> bool:
-    """Tell whether a retry of this request would make this thread id again: never here."""
-    return False

@@ -1,0 +1,225 @@
+"""Runs statements on the server: transactions, retries and timeouts.
+
+A call acquires a connection, runs its statements and releases the connection; after any
+error the connection is discarded. Where the connection was lost, or others held locks,
+the call is made again until `pool_timeout` has passed. A write may then be made twice,
+though the first was committed: each is an upsert or a deletion, and the last one wins.
+
+`dialect.py` knows what is particular to this server.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, TypeVar, Unpack
+
+from . import dialect, statements
+from .connections import DRIVER_ERRORS, Connection, Connections, DriverOptions
+from .errors import DatabaseError, DatabaseTimeoutError
+from .migrate import Migration
+
+T = TypeVar("T")
+
+_CANCEL_TIMEOUT = 1.0
+"""How long a driver may take to cancel a statement, in seconds."""
+
+
+class DatabaseOptions(DriverOptions, total=False):
+    """What `ChatStore(url, …)` passes on to the database.
+
+    Attributes:
+        pool_size: The most connections of this process; 10 unless given.
+        pool_timeout: How long a call waits for a connection or for locks of others, and
+            goes on trying to reach a server that is away, in seconds; 10 unless given.
+        statement_timeout: How long a call's statements may run, in seconds; 30 unless
+            given.
+    """
+
+    pool_size: int
+    pool_timeout: float
+    statement_timeout: float
+
+
+class Database:
+    """A database on a server.
+
+    Args:
+        url: As `dialect.py` says; not used where a pool is given.
+        pool_size: As in `DatabaseOptions`.
+        pool_timeout: As in `DatabaseOptions`.
+        statement_timeout: As in `DatabaseOptions`.
+        options: What `DriverOptions` in `connections.py` lists.
+
+    Raises:
+        ValueError: The URL, or an option, cannot be used.
+    """
+
+    name = "the database"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        pool_timeout: float = 10.0,
+        statement_timeout: float = 30.0,
+        **options: Unpack[DriverOptions],
+    ) -> None:
+        if pool_size < 1:
+            raise ValueError(f"pool_size must be at least 1, not {pool_size}")
+        for name, value in (
+            ("pool_timeout", pool_timeout),
+            ("statement_timeout", statement_timeout),
+        ):
+            if not value > 0:
+                raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+        target = None if options.get("pool") else dialect.parse_url(url)
+        self._connections = Connections(target, pool_size, pool_timeout, **options)
+        self._pool_size = pool_size
+        self._pool_timeout = pool_timeout
+        self._statement_timeout = statement_timeout
+        self._reads: set[asyncio.Task[Any]] = set()
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            DatabaseError: The server cannot be reached, or refuses.
+        """
+        try:
+            await self._connections.open()
+        except DatabaseError:  # some of which are OSErrors, too
+            raise
+        except DRIVER_ERRORS as error:
+            raise dialect.describe(error) from None
+
+    async def close(self) -> None:
+        """Finish the reads under way, then disconnect."""
+        while self._reads:
+            await asyncio.wait(self._reads)
+        await self._connections.close()
+
+    async def read(
+        self, statement: str, params: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement that changes nothing.
+
+        A caller that is cancelled leaves the read to end by itself: to cancel it on the
+        server would cost a connection, and take longer.
+
+        Args:
+            statement: From `statements.py`.
+            params: Its parameters, in order.
+
+        Returns:
+            The rows.
+
+        Raises:
+            DatabaseTimeoutError: No connection became free, or no answer came, in time.
+            DatabaseError: The server cannot be reached, or refused the statement.
+        """
+
+        def fetch(connection: Connection) -> Coroutine[Any, Any, list[tuple[Any, ...]]]:
+            return connection.fetch(statement, params)
+
+        return await self._start_read(fetch)
+
+    async def write(self, *steps: tuple[str, Sequence[object]]) -> int:
+        """Run statements in one transaction.
+
+        Args:
+            steps: Statements from `statements.py`, each with its parameters.
+
+        Returns:
+            How many rows they changed, once the server has committed. Raises as `read`.
+        """
+        return await self._call(partial(_execute, steps), self._statement_timeout)
+
+    async def applied_migrations(self) -> dict[int, int]:
+        """List the migrations that the database has seen.
+
+        Returns:
+            For each version, the oldest code that runs on it; empty for an empty
+            database.
+        """
+        return await self._start_read(_list_migrations)
+
+    async def apply(self, migration: Migration) -> bool:
+        """Apply a migration and record it, unless that has been done.
+
+        Returns:
+            Whether this call applied it; False where another process was faster.
+        """
+        apply = partial(dialect.apply, migration)
+        while (applied := await self._call(apply, None)) is None:
+            await asyncio.sleep(0.05)  # another process is migrating
+        return applied
+
+    async def _start_read(self, action: Callable[[Connection], Awaitable[T]]) -> T:
+        task = asyncio.create_task(self._call(action, self._statement_timeout))
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
+        return await asyncio.shield(task)
+
+    async def _call(
+        self, action: Callable[[Connection], Awaitable[T]], seconds: float | None
+    ) -> T:
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + self._pool_timeout
+        attempts = 0
+        while True:
+            try:
+                return await self._attempt(action, seconds, give_up - clock())
+            except DatabaseError:
+                raise
+            except DRIVER_ERRORS as error:
+                if not dialect.is_transient(error) or clock() >= give_up:
+                    raise dialect.describe(error) from None
+            # At once at first: a pool may hold more connections that were lost.
+            await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
+            attempts += 1
+
+    async def _attempt(
+        self,
+        action: Callable[[Connection], Awaitable[T]],
+        seconds: float | None,
+        remaining: float,
+    ) -> T:
+        try:
+            connection = await self._connections.acquire(max(remaining, 0.001))
+        except TimeoutError:
+            raise DatabaseTimeoutError(
+                f"No connection became free within {self._pool_timeout:g} s: all of them "
+                f"(pool_size is {self._pool_size}) are busy, or the server cannot be reached."
+            ) from None
+        # A driver that is cancelled has the server cancel the statement and waits for the
+        # answer, which never comes where the network is lost: cancel it once more.
+        limit = asyncio.timeout(seconds)
+        try:
+            async with asyncio.timeout(seconds and seconds + _CANCEL_TIMEOUT), limit:
+                result = await action(connection)
+                await self._connections.release(connection)
+        except BaseException as error:
+            await self._connections.discard(connection)
+            if limit.expired() and isinstance(error, TimeoutError):
+                raise DatabaseTimeoutError(
+                    f"The server did not answer within {seconds:g} s."
+                ) from None
+            raise
+        return result
+
+
+async def _list_migrations(connection: Connection) -> dict[int, int]:
+    if not await connection.fetch(statements.HAS_MIGRATIONS):
+        return {}
+    return dict(await connection.fetch(statements.LIST_MIGRATIONS))
+
+
+async def _execute(
+    steps: Sequence[tuple[str, Sequence[object]]], connection: Connection
+) -> int:
+    if len(steps) == 1:
+        return await connection.execute(*steps[0])
+    async with connection.transaction():
+        return sum([await connection.execute(*step) for step in steps])
