@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
 
-from combinations import FLAVORS
-from rendered import import_rendered
-from rendering import copy_tree, files_of, render
+from devtools.combinations import FLAVORS
+from devtools.rendered import import_rendered
+from devtools.rendering import copy_tree, files_of, render
 
 from . import report
 from .cases import Plan, plan

@@ -5,20 +5,17 @@ question and no Jinja. Both are copied in this process, in turns: once from dire
 shows what the questions and the rendering cost, and once from git repositories with a tag, which
 Copier clones first (ours with its tests and documents, which are not rendered).
 
-    .venv/bin/python benchmarks/copy_speed.py [--rounds 15] [--example-server]
+    .venv/bin/python -m benchmarks.copy_speed [--rounds 15] [--example-server]
 """
 
 import argparse
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
-from rendering import FIRST, Answers, commit, copy_tree, files_of, git, render
+from devtools.rendering import FIRST, Answers, commit, copy_tree, files_of, git, render
 
 
 def seconds(template: Path, project: Path, answers: Answers) -> float:

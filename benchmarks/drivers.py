@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ Rows = Sequence[Any]
 POOL = 10
 """How many connections each contestant has, as the Store unless told otherwise."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Driver(ABC):
@@ -58,7 +58,7 @@ class Driver(ABC):
 
     def instant(self, moment: datetime) -> object:
         """Write a time as the tables hold it."""
-        return (moment.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1)
+        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 class Psycopg(Driver):
@@ -84,7 +84,7 @@ class Psycopg(Driver):
             await AsyncRawCursor(connection).execute(statement.encode(), params)
 
     def instant(self, moment: datetime) -> object:
-        return moment.astimezone(timezone.utc)
+        return moment.astimezone(UTC)
 
 
 class Asyncpg(Driver):
@@ -107,7 +107,7 @@ class Asyncpg(Driver):
             await connection.execute(statement, *params)
 
     def instant(self, moment: datetime) -> object:
-        return moment.astimezone(timezone.utc)
+        return moment.astimezone(UTC)
 
 
 async def _leave_alone(connection: object) -> None:

@@ -8,7 +8,7 @@ user has.
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from chatkit.types import (
@@ -132,7 +132,7 @@ def _new(place: Place) -> dict[str, object]:
 
 def a_thread(thread_id: str) -> ThreadMetadata:
     """Make a thread's metadata."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     return ThreadMetadata(id=thread_id, created_at=now, title="About a fox", metadata={"a": 1})
 
 
