@@ -21,7 +21,7 @@ help:  ## Show this list
 
 .PHONY: demo
 demo: $(VENV)/.installed
-	$(VENV)/bin/python scripts/demo.py
+	$(VENV)/bin/python -m scripts.demo
 
 .PHONY: test
 test: $(VENV)/.installed
@@ -31,20 +31,20 @@ test: $(VENV)/.installed
 .PHONY: matrix
 matrix: $(VENV)/.installed
 	scripts/install_servers.sh
-	$(VENV)/bin/python scripts/matrix.py
+	$(VENV)/bin/python -m scripts.matrix
 
 .PHONY: mutants
 mutants: $(VENV)/.installed
 	scripts/install_servers.sh
-	$(VENV)/bin/python scripts/try_mutants.py
+	$(VENV)/bin/python -m scripts.try_mutants
 
 .PHONY: patterns
 patterns: $(VENV)/.installed
-	$(VENV)/bin/python scripts/patterns.py --write
+	$(VENV)/bin/python -m scripts.patterns --write
 
 .PHONY: examples
 examples: $(VENV)/.installed
-	$(VENV)/bin/python scripts/examples.py --write
+	$(VENV)/bin/python -m scripts.examples --write
 
 # What to measure: make bench BENCH="--quick --only asyncpg"
 BENCH :=
@@ -66,7 +66,7 @@ lint: $(VENV)/.installed
 
 .PHONY: release
 release: $(VENV)/.installed
-	$(VENV)/bin/python scripts/release.py $(VERSION)
+	$(VENV)/bin/python -m scripts.release $(VERSION)
 
 .PHONY: clean
 clean:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from rendering import run, write
+
+from devtools.rendering import run, write
 
 OLDEST_PYTHON = "3.10"
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rendering import OTHER_PATHS, Answers, questions, ways_to_answer
+from devtools.rendering import OTHER_PATHS, Answers, questions, ways_to_answer
 
 T = TypeVar("T")
 

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from copier.errors import CopierError
 from jinja2 import TemplateError
-from rendering import Answers, Render, questions, render, settings_and_questions, ways_to_answer
+
+from devtools.rendering import (
+    Answers,
+    Render,
+    questions,
+    render,
+    settings_and_questions,
+    ways_to_answer,
+)
 
 # Those that make users trust us, or lose work.
 BANNED_SETTINGS = (

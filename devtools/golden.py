@@ -5,8 +5,8 @@
 
 from pathlib import Path
 
-from combinations import FLAVORS
-from rendering import ANSWERS_FILE, EXAMPLES, ROOT, files_of, names_of, questions, render
+from devtools.combinations import FLAVORS
+from devtools.rendering import ANSWERS_FILE, EXAMPLES, ROOT, files_of, names_of, questions, render
 
 DIRECTORY = ROOT / EXAMPLES
 ANSWERS = {"store_example_server": True}

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from combinations import FLAVORS
-from contract import PACKAGE_MIGRATIONS, databases, migrations
-from rendering import commit, copy_tree, git, questions
-from snapshots import PARTS, kept, unpack
+from devtools.combinations import FLAVORS
+from devtools.contract import PACKAGE_MIGRATIONS, databases, migrations
+from devtools.rendering import commit, copy_tree, git, questions
+from devtools.snapshots import PARTS, kept, unpack
 
 TODAY, NEXT = "v9998.0.0", "v9999.0.0"
 PACKAGE, TESTS = "template/{{ store_path }}", "template/{{ store_tests_path }}"

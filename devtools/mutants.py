@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from combinations import FLAVORS
+from devtools.combinations import FLAVORS
 
 
 @dataclass(frozen=True)
@@ -1246,7 +1246,7 @@ Each row is a realistic mistake in the rendered Store, and the test of the rende
 it. `make mutants` makes each of them, in every flavor where it can be made, and runs that test: where
 it passes, CI fails.
 
-`python scripts/try_mutants.py --write` writes this file; the mutants are in `tests/mutants.py`.
+`python -m scripts.try_mutants --write` writes this file; the mutants are in `devtools/mutants.py`.
 
 | rule | what is wrong | made in | caught by |
 |---|---|---|---|"""

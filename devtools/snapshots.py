@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from rendering import ROOT
+from devtools.rendering import ROOT
 
 KEPT = ROOT / "tests" / "releases"
 PARTS = ("choices", "copier.yml", "includes", "template")

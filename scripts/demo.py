@@ -1,6 +1,6 @@
 """Renders the template with its defaults and holds a conversation with the result.
 
-    python scripts/demo.py        (`make demo` prepares an environment first)
+    python -m scripts.demo        (`make demo` prepares an environment first)
 
 Nothing outside a fresh temporary directory is touched. What is rendered stays there, to be looked
 at; the server is stopped whatever happens.

@@ -1,7 +1,7 @@
 """Renders each flavor into docs/examples, where what the template renders can be read.
 
-python scripts/examples.py --write    writes the examples; or: make examples
-python scripts/examples.py --check    fails if they are not what the template renders now
+python -m scripts.examples --write    writes the examples; or: make examples
+python -m scripts.examples --check    fails if they are not what the template renders now
 """
 
 import argparse
@@ -9,11 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from golden import find_differences, render_examples, write_examples
-from rendering import EXAMPLES, copy_tree
+from devtools.golden import find_differences, render_examples, write_examples
+from devtools.rendering import EXAMPLES, copy_tree
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Runs the rendered suite of every flavor on every server that it has to work with.
 
-    python scripts/matrix.py                   all legs
-    python scripts/matrix.py --only asyncpg    those whose name holds a text
+    python -m scripts.matrix                   all legs
+    python -m scripts.matrix --only asyncpg    those whose name holds a text
 
 The legs that are named after a version run the code and the suite of that version on the tables of
 a later one, as a rolling deployment does. Each server is private, and gone at the end. A leg that
@@ -26,14 +26,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-import history
-from combinations import FLAVORS
-from contract import serves
-from rendered import import_rendered
-from rendering import render, run
+from devtools import history
+from devtools.combinations import FLAVORS
+from devtools.contract import serves
+from devtools.rendered import import_rendered
+from devtools.rendering import ROOT, render, run
 
 
 class MissingError(Exception):

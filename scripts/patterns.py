@@ -1,9 +1,9 @@
 """Runs the rendered suite on Stores as people publish them, and tells which promises each breaks.
 
-python scripts/patterns.py            prints the tables
-python scripts/patterns.py --write    writes them: all rules to docs/published-patterns.md, and how
+python -m scripts.patterns            prints the tables
+python -m scripts.patterns --write    writes them: all rules to docs/published-patterns.md, and how
                                       many of each kind are kept to README.md
-python scripts/patterns.py --check    fails if one of these files says something else
+python -m scripts.patterns --check    fails if one of these files says something else
 """
 
 import argparse
@@ -15,11 +15,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-import published_patterns
-from rendering import copy_tree, render, run
+from devtools import published_patterns
+from devtools.rendering import ROOT, copy_tree, render, run
 
 DOCUMENT = ROOT / "docs" / "published-patterns.md"
 README = ROOT / "README.md"
@@ -39,7 +36,7 @@ HEAD = """\
 # Published patterns against the contract
 
 What the rendered suite says of four ways to write a Store that recur in tutorials and repositories. They were written by
-ourselves for this purpose, in [tests/published_patterns.py](../tests/published_patterns.py), after what is published:
+ourselves for this purpose, in [devtools/published_patterns.py](../devtools/published_patterns.py), after what is published:
 
 {patterns}
 
@@ -105,7 +102,7 @@ def judge(project: Path, name: str) -> dict[str, tuple[str, str]]:
         For each rule, its promise and whether it is kept.
     """
     adapter = PATTERNS[name]
-    environment = {"PYTHONPATH": str(ROOT / "tests")}
+    environment = {"PYTHONPATH": str(ROOT)}
     if adapter is not None:
         environment["CHAT_STORE_TEST_ADAPTER"] = f"{adapter.__module__}:{adapter.__name__}"
     done = run(

@@ -1,6 +1,6 @@
 """Prepares a release: checks it, keeps what Copier will see of it, and commits that.
 
-    python scripts/release.py 1.2.0      or: make release VERSION=1.2.0
+    python -m scripts.release 1.2.0      or: make release VERSION=1.2.0
 
 Before, give the changes their heading in CHANGELOG.md, such as `## 1.2.0 (2027-01-31)`, and commit.
 After, the commands that it prints publish the release: the tag comes last, since a tag is never
@@ -15,18 +15,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from contract import (
+from devtools.contract import (
     broken_promises,
     section_of,
     unsafe_migrations,
     unwritten_changes,
     ways_to_render,
 )
-from rendering import copy_tree, git
-from snapshots import PARTS, archive_of, kept, pack, parse, unpack
+from devtools.rendering import ROOT, copy_tree, git
+from devtools.snapshots import PARTS, archive_of, kept, pack, parse, unpack
 
 
 class ReleaseError(Exception):

@@ -1,8 +1,8 @@
 """Tries the mutants of the rendered Store: the test that is to catch each of them has to fail.
 
-    python scripts/try_mutants.py                all of them, in every flavor
-    python scripts/try_mutants.py --only R17     those of a rule, or in a flavor
-    python scripts/try_mutants.py --write        none: write docs/mutants.md anew
+    python -m scripts.try_mutants                all of them, in every flavor
+    python -m scripts.try_mutants --only R17     those of a rule, or in a flavor
+    python -m scripts.try_mutants --write        none: write docs/mutants.md anew
 
 What counts is a test that fails while it runs, and that passes on the Store as it is; an error of a
 fixture or of an import does not count, nor does a run that takes too long. A mutant that survives
@@ -36,15 +36,12 @@ from typing import NoReturn
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from combinations import FLAVORS
-from matrix import KINDS, MissingError, Server
-from mutants import MUTANTS, Mutant, document
-from rendered import import_rendered
-from rendering import copy_tree, render
-from rendering import run as run_command
+from devtools.combinations import FLAVORS
+from devtools.mutants import MUTANTS, Mutant, document
+from devtools.rendered import import_rendered
+from devtools.rendering import ROOT, copy_tree, render
+from devtools.rendering import run as run_command
+from scripts.matrix import KINDS, MissingError, Server
 
 PACKAGE, SUITE = Path("src/chat_store"), Path("tests/chat_store")
 DOCUMENT = ROOT / "docs" / "mutants.md"
@@ -303,7 +300,7 @@ def _pytest(run: Run, place: Path, recorder: Recorder) -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ["CHAT_STORE_TEST_URL"] = run.flavor.server.url
     os.environ["CHAT_STORE_TEST_ADMIN_URL"] = run.flavor.server.admin_url
-    sys.path[:] = [path for path in sys.path if not path.startswith(str(ROOT / "scripts"))]
+    sys.path[:] = [path for path in sys.path if path != str(ROOT)]
     os.chdir(project)
     pytest.main([*arguments, *run.tests], plugins=[recorder])
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-import history as history_of_the_template
 import pytest
-from rendering import FIRST, commit, copy_tree
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from devtools import history as history_of_the_template
+from devtools.rendering import FIRST, commit, copy_tree
 
 IN_CI = os.environ.get("CI") == "true"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from rendering import ROOT, render, run, write
+
+from devtools.rendering import ROOT, render, run, write
 
 Suite: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 

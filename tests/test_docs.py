@@ -34,8 +34,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import give_up
-from rendered import import_rendered, query
-from rendering import ROOT, render
+
+from devtools.rendered import import_rendered, query
+from devtools.rendering import ROOT, render
 
 START = "docs/start.md"
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

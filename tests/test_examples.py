@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from combinations import FLAVORS
-from golden import find_differences, render_examples, write_examples
-from rendering import ANSWERS_FILE, EXAMPLES, ROOT, commit, git, run
+
+from devtools.combinations import FLAVORS
+from devtools.golden import find_differences, render_examples, write_examples
+from devtools.rendering import ANSWERS_FILE, EXAMPLES, ROOT, commit, git, run
 
 STORE = "sqlite/src/chat_store/store.py"
 MORE = "sqlite/src/chat_store/more.py"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rendering import ANSWERS_FILE, commit, files_of, git, render, write
+from devtools.rendering import ANSWERS_FILE, commit, files_of, git, render, write
 
 # Another template's answers file, in the place where Copier looks by default, with our names in
 # it, and the files that most projects have.

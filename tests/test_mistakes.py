@@ -19,11 +19,12 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
-from combinations import FLAVORS
 from conftest import give_up
-from galera import query as query_mysql
-from rendered import import_rendered, query, run_command, run_script, running
-from rendering import ANSWERS_FILE, FIRST, ROOT, commit, copy_tree, render, run, write
+
+from devtools.combinations import FLAVORS
+from devtools.galera import query as query_mysql
+from devtools.rendered import import_rendered, query, run_command, run_script, running
+from devtools.rendering import ANSWERS_FILE, FIRST, ROOT, commit, copy_tree, render, run, write
 
 PSYCOPG, ASYNCPG, MYSQL = "postgresql-psycopg", "postgresql-asyncpg", "mysql"
 SERVERS = (PSYCOPG, ASYNCPG, MYSQL)

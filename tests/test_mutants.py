@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from combinations import FLAVORS
-from mutants import MUTANTS, document
-from rendering import ROOT, render, run
+
+from devtools.combinations import FLAVORS
+from devtools.mutants import MUTANTS, document
+from devtools.rendering import ROOT, render, run
 
 RULES = {f"R{number:02}" for number in range(1, 41)}
 
@@ -45,15 +46,15 @@ def test_no_two_mutants_have_the_same_name() -> None:
 
 def test_the_document_lists_the_mutants() -> None:
     text = (ROOT / "docs/mutants.md").read_text("utf-8")
-    assert text == document(), "run python scripts/try_mutants.py --write"
+    assert text == document(), "run python -m scripts.try_mutants --write"
 
 
 # One that is caught, and others that are not, each for a reason of its own.
 FEW_MUTANTS = """
 import sys
 
-import try_mutants
-from mutants import Edit, Mutant
+from scripts import try_mutants
+from devtools.mutants import Edit, Mutant
 
 NAME = "test_R02_loading_what_is_absent_or_foreign_or_deleted_raises_not_found"
 RIGHT = '        raise NotFoundError(f"{name} not found")'
@@ -79,8 +80,7 @@ sys.exit(try_mutants.main())
 
 
 def test_only_a_test_that_fails_while_it_runs_catches_a_mutant() -> None:
-    path = f"{ROOT / 'scripts'}:{ROOT / 'tests'}"
-    done = run(sys.executable, "-c", FEW_MUTANTS, cwd=ROOT, env={"PYTHONPATH": path})
+    done = run(sys.executable, "-c", FEW_MUTANTS, cwd=ROOT)
     assert done.returncode == 1, done.stdout
     survived = [line for line in done.stdout.splitlines() if line.startswith("SURVIVED")]
     names = [line.partition("  R02  ")[2].strip() for line in survived]

@@ -19,9 +19,10 @@ from unittest.mock import patch
 
 import pytest
 from conftest import give_up
-from contract import migrations
-from galera import Cluster, connect, find_library, query
-from rendered import (
+
+from devtools.contract import migrations
+from devtools.galera import Cluster, connect, find_library, query
+from devtools.rendered import (
     STREAMS,
     check_items,
     finish_script,
@@ -32,7 +33,7 @@ from rendered import (
     start_script,
     wait_until,
 )
-from rendering import ROOT, render, run
+from devtools.rendering import ROOT, render, run
 
 PASSWORD = "s3cret-passw0rd"
 

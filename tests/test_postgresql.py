@@ -21,8 +21,9 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import give_up
-from contract import migrations
-from rendered import (
+
+from devtools.contract import migrations
+from devtools.rendered import (
     STREAMS,
     check_items,
     connect,
@@ -36,7 +37,7 @@ from rendered import (
     start_script,
     wait_until,
 )
-from rendering import ROOT, render, run, write
+from devtools.rendering import ROOT, render, run, write
 
 LONG = os.environ.get("CHAT_STORE_LONG_TESTS") == "1"
 DRIVERS = ["psycopg", "asyncpg"]

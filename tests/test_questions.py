@@ -8,8 +8,9 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from contract import BANNED_SETTINGS
-from rendering import (
+
+from devtools.contract import BANNED_SETTINGS
+from devtools.rendering import (
     ANSWERS_FILE,
     FIRST,
     MY_APP,

@@ -7,8 +7,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from rendering import commit, copy_tree, files_of, git, run, write
-from snapshots import kept, pack, unpack
+
+from devtools.rendering import commit, copy_tree, files_of, git, run, write
+from devtools.snapshots import kept, pack, unpack
 
 NEWEST = kept()[-1]
 NEXT = "999.0.0"
@@ -26,7 +27,9 @@ Change = Callable[[Path], None]
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository like this one, whose template is the newest release again, as the next one."""
-    repository = copy_tree(tmp_path / "repository", ".gitattributes", "scripts", "tests")
+    repository = copy_tree(
+        tmp_path / "repository", ".gitattributes", "devtools", "scripts", "tests"
+    )
     unpack(NEWEST, repository)
     write(repository, {"CHANGELOG.md": CHANGELOG})
     commit(repository)
@@ -36,10 +39,10 @@ def repository(tmp_path: Path) -> Path:
 
 def release(repository: Path, version: str, *options: str) -> "CompletedProcess[str]":
     """Run the script in a repository."""
-    script = repository / "scripts/release.py"
+    script = ("-m", "scripts.release")
     # What Python caches beside the modules would count as a change.
     quietly: Mapping[str, str] = {"PYTHONDONTWRITEBYTECODE": "1", **AUTHOR}
-    return run(sys.executable, script, version, *options, cwd=repository, env=quietly)
+    return run(sys.executable, *script, version, *options, cwd=repository, env=quietly)
 
 
 def replace(name: str, text: str, other: str) -> Change:

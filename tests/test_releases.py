@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from contract import (
+
+from devtools.contract import (
     broken_promises,
     databases,
     migrations,
@@ -18,9 +19,9 @@ from contract import (
     unwritten_changes,
     ways_to_render,
 )
-from history import STATES
-from rendering import ROOT, files_of, git
-from snapshots import PARTS, archive_of, kept, pack, parse, unpack
+from devtools.history import STATES
+from devtools.rendering import ROOT, files_of, git
+from devtools.snapshots import PARTS, archive_of, kept, pack, parse, unpack
 
 NEWEST = kept()[-1]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")

@@ -9,10 +9,11 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from checkers import expect_success, mypy, pyright
-from combinations import all_pairs, each_once, factors, merged
 from pytest_copie.plugin import Copie
-from rendering import (
+
+from devtools.checkers import expect_success, mypy, pyright
+from devtools.combinations import all_pairs, each_once, factors, merged
+from devtools.rendering import (
     ANSWERS_FILE,
     MY_APP,
     OTHER_PATHS,

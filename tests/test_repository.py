@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rendering import ROOT, names_of, questions, run
+
+from devtools.rendering import ROOT, names_of, questions, run
 
 FILES = [
     ".ci/run",

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from combinations import FLAVORS, each_once, factors, merged
-from rendering import Answers, Render, render_beside_my_app, run, write
+
+from devtools.combinations import FLAVORS, each_once, factors, merged
+from devtools.rendering import Answers, Render, render_beside_my_app, run, write
 
 # What a user's own tests may hold: fixtures of the same names, and helpers of common names.
 OWN_TESTS = {

@@ -9,10 +9,11 @@ from types import ModuleType
 from typing import Any, ForwardRef
 
 import pytest
-from checkers import expect_success, mypy, pyright
-from combinations import FLAVORS, each_once, merged
-from rendered import import_rendered
-from rendering import Render, render_beside_my_app, ways_to_answer, write
+
+from devtools.checkers import expect_success, mypy, pyright
+from devtools.combinations import FLAVORS, each_once, merged
+from devtools.rendered import import_rendered
+from devtools.rendering import Render, render_beside_my_app, ways_to_answer, write
 
 # How a user makes a context, for each choice, and what that takes.
 MAKING = {

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from combinations import FLAVORS
-from history import EARLIER, NEXT, TODAY, flavors
-from rendering import (
+
+from devtools.combinations import FLAVORS
+from devtools.history import EARLIER, NEXT, TODAY, flavors
+from devtools.rendering import (
     ANSWERS_FILE,
     OTHER_PATHS,
     Answers,

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from combinations import FLAVORS
 from conftest import give_up
-from contract import serves
-from history import EARLIER, NEXT, TODAY, flavors
-from rendered import import_rendered, run_command, run_script
-from rendering import MY_APP, commit, render, run, update, ways_to_answer, write
+
+from devtools.combinations import FLAVORS
+from devtools.contract import serves
+from devtools.history import EARLIER, NEXT, TODAY, flavors
+from devtools.rendered import import_rendered, run_command, run_script
+from devtools.rendering import MY_APP, commit, render, run, update, ways_to_answer, write
 
 # Rows of every item type, with odd texts, ties in time and colliding ids, of several owners.
 FILL = """

@@ -1,0 +1,1 @@
+"""What the tests of the template, its scripts and its benchmarks share."""
