@@ -102,7 +102,8 @@ class ChatStore(Store[RequestContext]):
             raise
         if self._is_open:  # as it was before, or another task was faster
             await self._disconnect()
-        self._is_open = True
+        else:
+            self._is_open = True
 
     async def close(self) -> None:
         """Finish the writes under way, then disconnect; safe to call twice.
@@ -111,10 +112,10 @@ class ChatStore(Store[RequestContext]):
         """
         if self._is_open:
             self._require_same_loop()
-        await finish(asyncio.create_task(self._close()))
-
-    async def _close(self) -> None:
         was_open, self._is_open = self._is_open, False
+        await finish(asyncio.create_task(self._close(was_open)))
+
+    async def _close(self, was_open: bool) -> None:
         await self._writes.drain()
         if was_open:
             await self._disconnect()
