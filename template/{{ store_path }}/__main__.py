@@ -90,8 +90,8 @@ async def _migrate(store: ChatStore, *, print_sql: bool) -> int:
 
 async def _status(store: ChatStore) -> int:
     status = await store.status()
-    print(f"tables: version {status.applied}")
-    print(f"code: version {status.known}")
+    print(f"tables:  version {status.applied}")
+    print(f"code:    version {status.known}")
     for migration in status.pending:
         print(f"pending: {migration.name}")
     print(status.problem or "The tables fit this code.")
