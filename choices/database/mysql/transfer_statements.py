@@ -1,0 +1,37 @@
+# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
+# deletes this directory, with your edits.
+"""What an export reads: for each kind of rows, the order, and a batch in that order.
+
+The order of threads and items is that of their insertion, in which `position` counts
+up: it breaks the ties of `created_at`. An import uses the statements of the Store.
+"""
+
+ORDER = {
+    "thread": ("position",),
+    "item": ("position",),
+    "attachment": ("owner", "owner", "id"),
+}
+
+EXPORT = {
+    "thread": """
+SELECT CONVERT(owner_id USING utf8mb4), NULL, CONVERT(id USING utf8mb4), created_at,
+    newest_created_at, position, data
+FROM chatkit_threads FORCE INDEX (chatkit_threads_position)
+WHERE position > ? AND deleted_at IS NULL
+ORDER BY position LIMIT ?
+""",
+    "item": """
+SELECT CONVERT(owner_id USING utf8mb4), CONVERT(thread_id USING utf8mb4),
+    CONVERT(id USING utf8mb4), created_at, NULL, position, data
+FROM chatkit_items FORCE INDEX (chatkit_items_position)
+WHERE position > ?
+ORDER BY position LIMIT ?
+""",
+    "attachment": """
+SELECT CONVERT(owner_id USING utf8mb4), NULL, CONVERT(id USING utf8mb4), created_at,
+    NULL, NULL, data
+FROM chatkit_attachments FORCE INDEX (PRIMARY)
+WHERE owner_id > ? OR (owner_id = ? AND id > ?)
+ORDER BY owner_id, id LIMIT ?
+""",
+}

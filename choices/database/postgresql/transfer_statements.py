@@ -1,0 +1,37 @@
+# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
+# deletes this directory, with your edits.
+"""What an export reads: for each kind of rows, the order, and a batch in that order.
+
+The order is one of an index, and that of pages for an owner's threads and a thread's
+items. Times are microseconds since 1970, as the other databases store them. An import uses the statements of the Store.
+"""
+
+ORDER = {
+    "thread": ("owner", "created_at", "position"),
+    "item": ("owner", "thread", "created_at", "position"),
+    "attachment": ("owner", "id"),
+}
+
+EXPORT = {
+    "thread": """
+SELECT owner_id, NULL, id, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM newest_created_at) * 1000000)::bigint, position, data::text
+FROM chatkit_threads
+WHERE (owner_id, created_at, position) > ($1, $2, $3) AND deleted_at IS NULL
+ORDER BY owner_id, created_at, position LIMIT $4
+""",
+    "item": """
+SELECT owner_id, thread_id, id, (extract(epoch FROM created_at) * 1000000)::bigint,
+    NULL, position, data::text
+FROM chatkit_items
+WHERE (owner_id, thread_id, created_at, position) > ($1, $2, $3, $4)
+ORDER BY owner_id, thread_id, created_at, position LIMIT $5
+""",
+    "attachment": """
+SELECT owner_id, NULL, id, (extract(epoch FROM created_at) * 1000000)::bigint,
+    NULL, NULL, data::text
+FROM chatkit_attachments
+WHERE (owner_id, id) > ($1, $2)
+ORDER BY owner_id, id LIMIT $3
+""",
+}

@@ -1,0 +1,34 @@
+# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
+# deletes this directory, with your edits.
+"""What an export reads: for each kind of rows, the order, and a batch in that order.
+
+The order is one of an index, and that of pages for an owner's threads and a thread's
+items. An import uses the statements of the Store.
+"""
+
+ORDER = {
+    "thread": ("owner", "created_at", "position"),
+    "item": ("owner", "thread", "created_at", "position"),
+    "attachment": ("owner", "id"),
+}
+
+EXPORT = {
+    "thread": """
+SELECT owner_id, NULL, id, created_at, newest_created_at, position, data
+FROM chatkit_threads
+WHERE (owner_id, created_at, position) > (?, ?, ?) AND deleted_at IS NULL
+ORDER BY owner_id, created_at, position LIMIT ?
+""",
+    "item": """
+SELECT owner_id, thread_id, id, created_at, NULL, position, data
+FROM chatkit_items
+WHERE (owner_id, thread_id, created_at, position) > (?, ?, ?, ?)
+ORDER BY owner_id, thread_id, created_at, position LIMIT ?
+""",
+    "attachment": """
+SELECT owner_id, NULL, id, created_at, NULL, NULL, data
+FROM chatkit_attachments
+WHERE (owner_id, id) > (?, ?)
+ORDER BY owner_id, id LIMIT ?
+""",
+}

@@ -1,0 +1,14 @@
+# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
+# deletes this directory, with your edits.
+"""Carries all rows to another database, through a file of JSON Lines.
+
+    python -m chat_store.transfer export rows.jsonl
+    python -m chat_store.transfer import rows.jsonl
+
+Nothing in the Store depends on this directory.
+"""
+
+from .file import TransferError
+from .rows import export_rows, import_rows
+
+__all__ = ["TransferError", "export_rows", "import_rows"]
