@@ -13,6 +13,7 @@ from pathlib import Path
 
 from devtools.combinations import FLAVORS
 from devtools.contract import PACKAGE_MIGRATIONS, databases, migrations
+from devtools.databases import database as database_of
 from devtools.rendering import commit, copy_tree, git, questions
 from devtools.snapshots import PARTS, kept, unpack
 
@@ -155,7 +156,6 @@ WHERE owner_id IS NOT NULL AND deleted_at IS NULL
 LOAD_THREAD = """
 ''',
 )
-TIME = {"sqlite": "INTEGER", "postgresql": "timestamptz", "mysql": "BIGINT"}
 
 
 def next_version(tree: Path) -> None:
@@ -163,12 +163,13 @@ def next_version(tree: Path) -> None:
     for change in CHANGES_OF_NEXT:
         _apply(tree, *change)
     for database in databases(tree):
+        time = database_of(database).time
         _apply(tree, f"choices/database/{database}/statements.py", *NEW_STATEMENT)
         newest = list(migrations(tree, database))[-1]
         name = f"{int(newest[:4]) + 1:04}_archived_at.sql"
         (tree / "choices/database" / database / "migrations" / name).write_bytes(
             f"-- runs with code from: {int(newest[:4])}\n"
-            f"\nALTER TABLE chatkit_threads ADD COLUMN archived_at {TIME[database]};\n".encode()
+            f"\nALTER TABLE chatkit_threads ADD COLUMN archived_at {time};\n".encode()
         )
         include = (tree / PACKAGE_MIGRATIONS / f"{newest}.jinja").read_text("utf-8")
         (tree / PACKAGE_MIGRATIONS / f"{name}.jinja").write_bytes(

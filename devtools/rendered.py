@@ -12,14 +12,9 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import psycopg
-
-Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+from typing import Any
 
 # What every script begins with; it is the body of `main`, whose arguments are in `arguments`.
 _BEFORE = """
@@ -30,7 +25,6 @@ import sys
 from datetime import datetime
 
 import anyio
-import psycopg
 from chat_store_contexts import make_context
 from chat_store_tools import (
     NOON, READS, WRITES, a_message, a_thread, an_attachment, eventually, finish,
@@ -55,17 +49,6 @@ async def fails(call):
 async def open_and_close(*arguments, **options):
     async with ChatStore(*arguments, **options):
         pass
-
-
-def others(connection):
-    return connection.execute(
-        "SELECT pid, wait_event_type, state, query FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    ).fetchall()
-
-
-def waiting(connection):
-    return [pid for pid, waits_for, *_ in others(connection) if waits_for == "Lock"]
 
 
 async def main():
@@ -133,9 +116,9 @@ def start_script(project: Path, body: str, *arguments: object) -> "subprocess.Po
     )
 
 
-def finish_script(process: "subprocess.Popen[str]") -> str:
-    """Wait for a script, which has to succeed; give what it prints."""
-    output, errors = process.communicate(timeout=300)
+def finish_script(process: "subprocess.Popen[str]", told: str | None = None) -> str:
+    """Tell a script something, and wait for it; it has to succeed. Give what it prints."""
+    output, errors = process.communicate(told, timeout=300)
     assert process.returncode == 0, errors
     return output
 
@@ -143,6 +126,21 @@ def finish_script(process: "subprocess.Popen[str]") -> str:
 def run_script(project: Path, body: str, *arguments: object) -> str:
     """Run a script on a rendered package, which has to succeed; give what it prints."""
     return finish_script(start_script(project, body, *arguments))
+
+
+MIGRATE = "await ChatStore(url).migrate()"
+USE_EVERYTHING = """
+async with ChatStore(url) as store:
+    await save_one_of_each(store, alice)
+    for call in [*READS.values(), *WRITES.values()]:
+        await call(store, alice)
+"""
+
+
+def migrated(project: Path, url: str) -> str:
+    """Make the tables, and give the URL again."""
+    run_script(project, MIGRATE, url)
+    return url
 
 
 def run_command(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -175,29 +173,6 @@ def import_rendered(project: Path, name: str) -> Any:
             del sys.modules[module]
 
 
-@contextmanager
-def running(project: Path, program: object) -> Iterator[Any]:
-    """Run a server of the tests' own, with the module of a render that its suite uses."""
-    server = import_rendered(project, "chat_store_database").Server(program)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-def connect(url: str) -> Connection:
-    """Connect to a database around the Store; each statement commits."""
-    return psycopg.connect(url, autocommit=True)
-
-
-def query(url: str, statement: str) -> list[tuple[Any, ...]]:
-    """Run a statement on a connection of its own, and give its rows."""
-    with connect(url) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
-
-
 def check_items(found: list[tuple[str, str]], acknowledged: list[tuple[str, str]]) -> int:
     """See that every acknowledged item is there once, and each writer's in its order.
 
@@ -225,19 +200,3 @@ def wait_until(condition: Callable[[], object], *processes: "subprocess.Popen[st
             assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
     raise AssertionError("What was waited for did not happen.")
-
-
-@contextmanager
-def settings(server: Any, **values: str) -> Iterator[None]:
-    """Run the server with other settings, for the block."""
-    for name, value in values.items():
-        query(server.url, f"ALTER SYSTEM SET {name} = '{value}'")
-    server.stop()
-    server.start()
-    try:
-        yield
-    finally:
-        for name in values:
-            query(server.url, f"ALTER SYSTEM RESET {name}")
-        server.stop()
-        server.start()

@@ -37,11 +37,11 @@ from typing import NoReturn
 import pytest
 
 from devtools.combinations import FLAVORS
+from devtools.databases import MissingError, Place, database
 from devtools.mutants import MUTANTS, Mutant, document
 from devtools.rendered import import_rendered
 from devtools.rendering import ROOT, copy_tree, render
 from devtools.rendering import run as run_command
-from scripts.matrix import KINDS, MissingError, Server
 
 PACKAGE, SUITE = Path("src/chat_store"), Path("tests/chat_store")
 DOCUMENT = ROOT / "docs" / "mutants.md"
@@ -61,13 +61,13 @@ class Flavor:
     Attributes:
         name: The answers that it was rendered with.
         project: Where it is.
-        server: The server.
+        place: Where its suite finds a server.
         tests: For the name of each test, what pytest calls it.
     """
 
     name: str
     project: Path
-    server: Server
+    place: Place
     tests: Mapping[str, str]
 
 
@@ -151,14 +151,14 @@ def flavors(names: Sequence[str], directory: Path) -> Iterator[list[Flavor]]:
         made: list[Flavor] = []
         for name in names:
             project = render(template, directory / name, FLAVORS[name])
-            kind = next(kind for kind in KINDS if name in kind.flavors)
             suite = import_rendered(project, "chat_store_database")
             try:
-                server = stack.enter_context(kind.start(suite))
+                shared = database(FLAVORS[name]["store_database"]).shared(suite)
+                place = stack.enter_context(shared)
             except MissingError as error:
                 print(f"NOT RUN: {name}. {error}")
             else:
-                made.append(Flavor(name, project, server, find_tests(project)))
+                made.append(Flavor(name, project, place, find_tests(project)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the SDK warns of itself
             for module in IMPORTS:
@@ -298,8 +298,7 @@ def _pytest(run: Run, place: Path, recorder: Recorder) -> None:
     for name in [name for name in os.environ if name.startswith(("PYTEST_", "CHAT_STORE_"))]:
         del os.environ[name]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os.environ["CHAT_STORE_TEST_URL"] = run.flavor.server.url
-    os.environ["CHAT_STORE_TEST_ADMIN_URL"] = run.flavor.server.admin_url
+    os.environ.update(run.flavor.place.environment)
     sys.path[:] = [path for path in sys.path if path != str(ROOT)]
     os.chdir(project)
     pytest.main([*arguments, *run.tests], plugins=[recorder])

@@ -20,7 +20,6 @@ import ast
 import os
 import re
 import runpy
-import secrets
 import shlex
 import signal
 import socket
@@ -30,12 +29,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from conftest import give_up
 
-from devtools.rendered import import_rendered, query
+from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
 
 START = "docs/start.md"
@@ -239,26 +236,13 @@ class Reader:
         return output.read_text("utf-8")
 
 
-@pytest.fixture(scope="session")
-def server(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A running PostgreSQL server of our own."""
-    project = tmp_path_factory.mktemp("postgresql") / "project"
-    render(template_files, project, {"store_database": "postgresql"})
-    suite = import_rendered(project, "chat_store_database")
-    if not suite.find_binaries():
-        give_up("A PostgreSQL server is missing: apt-get install postgresql")
-    return suite.own_server()
-
-
 @pytest.fixture
 def reader(
-    template: Path, tmp_path: Path, server: Any, tool: Callable[[str], str]
+    template: Path, tmp_path: Path, server_of: Callable[[str], Any], tool: Callable[[str], str]
 ) -> Iterator[Reader]:
     """A reader who has nothing but a clone, and an empty database on PostgreSQL."""
     tool("curl")
-    name = f"docs_{secrets.token_hex(6)}"
-    query(server.url, f"CREATE DATABASE {name}")
-    url = urlsplit(server.url)._replace(path=f"/{name}").geturl()
+    url = server_database("postgresql").create_database(server_of("postgresql").url)
     programs, home = tmp_path / "programs", tmp_path / "home"
     for directory in (programs, home):
         directory.mkdir()
@@ -335,7 +319,7 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         follow(reader, code, BEFORE.format(database=database, url=url))
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql"])
+@pytest.mark.parametrize("database", NAMES)
 def test_what_the_rendered_readme_shows_can_be_done(
     template_files: Path, tmp_path: Path, reader: Reader, database: str
 ) -> None:

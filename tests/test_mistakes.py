@@ -11,19 +11,18 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import give_up
 
 from devtools.combinations import FLAVORS
-from devtools.galera import query as query_mysql
-from devtools.rendered import import_rendered, query, run_command, run_script, running
+from devtools.databases import server_database
+from devtools.rendered import run_command, run_script
 from devtools.rendering import ANSWERS_FILE, FIRST, ROOT, commit, copy_tree, render, run, write
 
 PSYCOPG, ASYNCPG, MYSQL = "postgresql-psycopg", "postgresql-asyncpg", "mysql"
@@ -114,57 +113,37 @@ async with ChatStore(url, auto_migrate=True) as store:
 
 
 class Ground:
-    """Where the mistakes are made: renders, and servers, each once it is needed.
+    """Where the mistakes are made: renders, and databases, each once it is needed.
 
     Args:
         template: The template's files.
         directory: For everything that is made.
-        stack: Ends the servers.
+        project_of: Renders a flavor.
+        server_of: Runs a server.
     """
 
-    def __init__(self, template: Path, directory: Path, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        template: Path,
+        directory: Path,
+        project_of: Callable[[str], Path],
+        server_of: Callable[[str], Any],
+    ) -> None:
         self.template = template
         self.directory = directory
-        self._stack = stack
-        self.project = cache(self._project)
-        self._place = cache(self._start)
+        self.project = project_of
+        self._server_of = server_of
+        self.url = cache(self._create_database)
+        self.account = cache(self._create_account)
         self.in_python = cache(self._make_in_python)
 
-    def _project(self, flavor: str) -> Path:
-        return render(self.template, self.directory / flavor, FLAVORS[flavor])
+    def _create_database(self, flavor: str) -> str:
+        name = FLAVORS[flavor]["store_database"]
+        return server_database(name).create_database(self._server_of(name).url)
 
-    def _start(self, flavor: str) -> str:
-        program = shutil.which("mariadbd")
-        if flavor == PSYCOPG:
-            binaries = import_rendered(self.project(flavor), "chat_store_database").find_binaries()
-            program = next(iter(binaries), None)
-        if program is None:
-            give_up(f"A server for {flavor} is missing: scripts/install_servers.sh")
-        server = self._stack.enter_context(running(self.project(flavor), program))
-        if flavor == PSYCOPG:
-            query(server.url, "CREATE DATABASE chat")
-            query(server.url, "CREATE ROLE app LOGIN PASSWORD 'right'")
-            [(text,)] = query(server.url, "SHOW hba_file")
-            access = Path(text)
-            access.write_text(
-                f"host all app all scram-sha-256\n{access.read_text('utf-8')}", "utf-8"
-            )
-            query(server.url, "SELECT pg_reload_conf()")
-        else:
-            query_mysql(
-                server.url,
-                "CREATE DATABASE chat",
-                "CREATE USER 'app'@'%' IDENTIFIED BY 'right'",
-                "GRANT SELECT ON chat.* TO 'app'@'%'",
-            )
-        return re.sub(r"/\w*$", "", server.url)
-
-    def url(self, flavor: str, database: str = "chat", account: str = "") -> str:
-        """Give the URL of a database of a server: the administrator's, or an account's."""
-        place = self._place(PSYCOPG if flavor == ASYNCPG else flavor)
-        if account:
-            place = re.sub(r"//\w+@", f"//{account}@", place)
-        return f"{place}/{database}"
+    def _create_account(self, flavor: str) -> str:
+        known = server_database(FLAVORS[flavor]["store_database"])
+        return known.create_account(self.url(flavor), "right")
 
     def command(self, flavor: str, *arguments: str, status: int = 1) -> str:
         """Run the package's command line; give what it prints."""
@@ -214,10 +193,14 @@ def commit_copy(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ground(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(
+    template_files: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    project_of: Callable[[str], Path],
+    server_of: Callable[[str], Any],
+) -> Ground:
     """Where the mistakes are made."""
-    with ExitStack() as stack:
-        yield Ground(template_files, tmp_path_factory.mktemp("mistakes"), stack)
+    return Ground(template_files, tmp_path_factory.mktemp("mistakes"), project_of, server_of)
 
 
 Mistake: TypeAlias = Callable[[Ground], str]
@@ -426,7 +409,9 @@ def a_server_that_is_down(ground: Ground) -> str:
 
 def a_password_that_is_wrong(ground: Ground) -> str:
     """Give another password than the account's."""
-    return ground.on_servers(lambda flavor: ground.url(flavor, account=f"app:{SECRET}"))
+    return ground.on_servers(
+        lambda flavor: ground.account(flavor).replace(":right@", f":{SECRET}@")
+    )
 
 
 def a_password_that_is_not_percent_encoded(ground: Ground) -> str:
@@ -449,16 +434,16 @@ def an_authority_that_cannot_be_read(ground: Ground) -> str:
 
 def a_database_that_does_not_exist(ground: Ground) -> str:
     """Name a database that nobody has created."""
-    return ground.on_servers(lambda flavor: ground.url(flavor, "chta"))
+    return ground.on_servers(lambda flavor: re.sub(r"[^/]+$", "chta", ground.url(flavor)))
 
 
 def an_account_that_may_not_create_tables(ground: Ground) -> str:
     """Migrate with an account that may read."""
-    query(ground.url(PSYCOPG), "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # the default since 15
     lines = ""
     for flavor in SERVERS:
-        url = ground.url(flavor, account="app:right")
-        lines += ground.command(flavor, "migrate", "--url", url).splitlines(True)[-1]
+        lines += ground.command(flavor, "migrate", "--url", ground.account(flavor)).splitlines(
+            True
+        )[-1]
     return lines
 
 
@@ -541,7 +526,8 @@ def page() -> dict[str, str]:
 def shown(printed: str, ground: Ground) -> str:
     """Replace what is different on every machine."""
     for flavor in FLAVORS:
-        printed = printed.replace(str(ground.directory / flavor), "/srv/app")
+        printed = printed.replace(str(ground.project(flavor)), "/srv/app")
+    printed = re.sub(r"\b(app|chat)_[0-9a-f]{8}\b", r"\1", printed)
     printed = printed.replace(sys.executable, "python")
     return re.sub(r"(needs|knows) \d+", r"\1 2", printed).strip("\n")
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import give_up
 
 from devtools.combinations import FLAVORS
 from devtools.contract import serves
+from devtools.databases import database as database_of
+from devtools.databases import give_up
 from devtools.history import EARLIER, NEXT, TODAY, flavors
 from devtools.rendered import import_rendered, run_command, run_script
 from devtools.rendering import MY_APP, commit, render, run, update, ways_to_answer, write
@@ -78,28 +79,6 @@ async with ChatStore(url) as store:
 """
 REFUSED = "print(await fails(open_and_close(url)))"
 
-CATALOGUES = {
-    "sqlite": ["SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"],
-    "postgresql": [
-        """SELECT table_name, column_name, data_type, collation_name, is_nullable, is_identity,
-        column_default FROM information_schema.columns WHERE table_schema = 'public'
-        ORDER BY table_name, ordinal_position""",
-        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
-        """SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2""",
-    ],
-    "mysql": [
-        """SELECT table_name, column_name, column_type, collation_name, is_nullable, extra,
-        column_default FROM information_schema.columns WHERE table_schema = DATABASE()
-        ORDER BY table_name, ordinal_position""",
-        """SELECT table_name, index_name, seq_in_index, column_name, non_unique
-        FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1, 2, 3""",
-        """SELECT table_name, constraint_name, constraint_type
-        FROM information_schema.table_constraints WHERE table_schema = DATABASE()
-        ORDER BY 1, 2""",
-    ],
-}
-
 Probes = Callable[[str], Any]
 
 
@@ -153,7 +132,7 @@ def begin(history: Path, project: Path, version: str, answers: dict[str, str]) -
 
 def catalogue(probe: Any, database: str) -> list[list[tuple[Any, ...]]]:
     """Read what the database itself knows of its tables."""
-    return [probe.query(query) for query in CATALOGUES[database]]
+    return [probe.query(query) for query in database_of(database).tables]
 
 
 def succeed(project: Path, *arguments: str) -> str:
@@ -394,23 +373,16 @@ def without_positions(file: Path) -> str:
 
 # --- interruptions
 
-# Slow, and not in one statement, so that there is something to interrupt.
-SLOW = {
-    "sqlite": "CREATE TABLE slow (n INTEGER);\nINSERT INTO slow WITH RECURSIVE many (n) AS "
-    "(SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 300000000) SELECT sum(n) FROM many;\n",
-    "postgresql": "CREATE TABLE slow (n integer);\nSELECT pg_sleep(60);\n",
-    "mysql": "CREATE TABLE slow (n INT);\nDO SLEEP(60);\n",
-}
-
 
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_migrate_shows_a_long_step_and_can_be_interrupted_and_run_again(
     flavor: str, history: Path, probes: Probes, tmp_path: Path
 ) -> None:
-    database = FLAVORS[flavor]["store_database"]
+    database = database_of(FLAVORS[flavor]["store_database"])
     project = begin(history, tmp_path / "project", TODAY, FLAVORS[flavor])
     migration = project / "src/chat_store/migrations/9001_slow.sql"
-    migration.write_text(SLOW[database], "utf-8")
+    slow = database.slow_migration
+    migration.write_text(slow.replace("LONG", str(database.long)), "utf-8")
     probe = probes(flavor)
     process = subprocess.Popen(
         [sys.executable, "-m", "chat_store", "migrate", "--url", probe.url],
@@ -430,6 +402,6 @@ def test_migrate_shows_a_long_step_and_can_be_interrupted_and_run_again(
     assert "stopped in 9001_slow (" in output
     assert "Interrupted." in output
     assert "Traceback" not in output
-    migration.write_text(SLOW[database].replace("60", "0").replace("300000000", "3"), "utf-8")
+    migration.write_text(slow.replace("LONG", "1"), "utf-8")
     assert "done: 9001_slow" in succeed(project, "migrate", "--url", probe.url)
     assert "done" not in succeed(project, "migrate", "--url", probe.url)

@@ -1,114 +1,58 @@
-"""The MySQL flavor: what it promises and the rendered suite, the same for all, cannot show.
+"""MySQL and MariaDB alone: a cluster, plans, interrupted migrations, and what a server is set to.
 
-These tests crash the server and a node of a cluster, fill a thread with a million items, and give
-the server defaults that no Store would choose. The server is MariaDB, for the cluster needs it.
+The server is MariaDB, for the cluster needs it.
 """
 
 import json
 import re
-import secrets
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
-from conftest import give_up
 
-from devtools.contract import migrations
-from devtools.galera import Cluster, connect, find_library, query
+from choices.database.mysql.testing.database import DATABASE, connect, options
+from choices.database.mysql.testing.galera import Cluster, find_library
+from devtools.databases import give_up
 from devtools.rendered import (
-    STREAMS,
+    USE_EVERYTHING,
     check_items,
     finish_script,
     import_rendered,
+    migrated,
     run_command,
     run_script,
-    running,
     start_script,
     wait_until,
 )
-from devtools.rendering import ROOT, render, run
 
-PASSWORD = "s3cret-passw0rd"
+query = DATABASE.query
 
 
-@pytest.fixture(scope="session")
-def project(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def project(project_of: Callable[[str], Path]) -> Path:
     """A render."""
-    directory = tmp_path_factory.mktemp("mysql") / "project"
-    return render(template_files, directory, {"store_database": "mysql"})
+    return project_of("mysql")
+
+
+@pytest.fixture
+def server(server_of: Callable[[str], Any]) -> Any:
+    """A running server."""
+    return server_of("mysql")
+
+
+@pytest.fixture
+def url(server: Any) -> str:
+    """The URL of an empty database, for its own account."""
+    return DATABASE.create_database(server.url)
 
 
 def need(what: object, name: str, package: str) -> None:
     """Fail in CI where a program is missing; skip the test elsewhere."""
     if not what:
         give_up(f"{name} is missing: apt-get install {package}")
-
-
-@pytest.fixture(scope="session")
-def server(project: Path) -> Iterator[Any]:
-    """A running server of our own."""
-    program = shutil.which("mariadbd")
-    need(program, "MariaDB's server", "mariadb-server")
-    with running(project, program) as started:
-        yield started
-
-
-@pytest.fixture
-def url(server: Any) -> str:
-    """The URL of an empty database, for its own account."""
-    return create_database(server.url)
-
-
-def create_database(server_url: str, how: str = "") -> str:
-    """Create a database and an account; give the URL by which it is used."""
-    name = f"chat_{secrets.token_hex(4)}"
-    query(
-        server_url,
-        f"CREATE DATABASE {name} {how}",
-        f"CREATE USER '{name}'@'%' IDENTIFIED BY '{PASSWORD}'",
-        f"GRANT ALL ON {name}.* TO '{name}'@'%'",
-    )
-    return f"{server_url}{name}".replace("//root@", f"//{name}:{PASSWORD}@")
-
-
-@contextmanager
-def options(server: Any, *more: str) -> Iterator[None]:
-    """Run the server with more options, for the block."""
-    run_server = server._run
-
-    def run_with_more(program: str, *those: str) -> Any:
-        return run_server(program, *those, *more)
-
-    server.stop()
-    with patch.object(server, "_run", run_with_more):
-        server.start()
-    try:
-        yield
-    finally:
-        server.stop()
-        server.start()
-
-
-MIGRATE = "await ChatStore(url).migrate()"
-USE_EVERYTHING = """
-async with ChatStore(url) as store:
-    await save_one_of_each(store, alice)
-    for call in [*READS.values(), *WRITES.values()]:
-        await call(store, alice)
-"""
-
-
-def migrated(project: Path, url: str) -> str:
-    """Make the tables, and give the URL again."""
-    run_script(project, MIGRATE, url)
-    return url
 
 
 def items_in(url: str) -> list[tuple[str, str]]:
@@ -249,11 +193,11 @@ def test_a_cluster_that_loses_a_node_loses_no_write_and_shows_each_at_every_node
     project: Path, cluster: Cluster, record_property: Callable[[str, object], None]
 ) -> None:
     first, second, third = cluster.nodes
-    url = create_database(first.url)
+    url = DATABASE.create_database(first.url)
     there = url.replace(first.place, second.place)
     run_script(project, BEHIND, "", url, there, second.place.partition(":")[2])
 
-    url = create_database(first.url)
+    url = DATABASE.create_database(first.url)
     database = url.rpartition("/")[2]
     turns = [(first, second, third), (second, third, first), (third, first, second)]
     urls = [url.replace(first.place, ",".join(node.place for node in nodes)) for nodes in turns]
@@ -295,8 +239,7 @@ def test_a_cluster_that_loses_a_node_loses_no_write_and_shows_each_at_every_node
         wait_for_more(second)
         third.isolate(False)
         third.wait_until_synced()
-        process.stdin.write("end\n")  # type: ignore[union-attr]
-        given = json.loads(finish_script(process))
+        given = json.loads(finish_script(process, "end\n"))
     finally:
         process.kill()
         process.communicate()
@@ -407,79 +350,14 @@ def check_plan(url: str, statement: str, parameters: tuple[object, ...]) -> None
     assert touched <= len(rows) + 4, (statement, counted)
 
 
-# --- A server that goes away
-
-
-def test_restarts_and_crashes_of_the_server_lose_and_duplicate_nothing_acknowledged(
-    project: Path, server: Any, url: str
-) -> None:
-    migrated(project, url)
-    process = start_script(project, STREAMS, url, "a")
-    try:
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            pytest.fail(process.communicate()[1])
-        wait_for_items(url, process)
-        for how in [signal.SIGTERM, signal.SIGKILL] * 5:
-            server.stop(how)
-            server.start()
-            wait_for_items(url, process)
-        assert process.stdin is not None
-        process.stdin.write("end\n")
-        acknowledged = json.loads(finish_script(process))
-    finally:
-        process.kill()
-        process.communicate()
-    found = items_in(url)
-    print(f"{len(acknowledged)} acknowledged, {len(found)} found")
-    check_items(found, [(thread, item) for thread, item in acknowledged])
-
-
-def wait_for_items(url: str, process: "subprocess.Popen[str]") -> None:
-    """Wait until a hundred more items have been added."""
-    connection = connect(url)
-    try:
-
-        def added() -> int:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT COUNT(*) FROM chatkit_items")
-                return int(cursor.fetchone()[0])
-
-        enough = added() + 100
-        wait_until(lambda: added() >= enough, process)
-    finally:
-        connection.close()
-
-
 # --- Migrations
 
-AT_ONCE = """
-fork = multiprocessing.get_context("fork")
-barrier = fork.Barrier(int(arguments[1]))
-
-
-def start(number):
-    async def use():
-        async with ChatStore(url, auto_migrate=True, pool_size=1) as store:
-            await store.save_thread(a_thread(f"thr_{number}"), alice)
-
-    barrier.wait(60)
-    asyncio.run(use())
-
-
-processes = [fork.Process(target=start, args=[number]) for number in range(barrier.parties)]
-for process in processes:
-    process.start()
-for process in processes:
-    process.join()
-assert {process.exitcode for process in processes} == {0}
-"""
 INTERRUPTED = """
 import os
 import re
 from unittest.mock import patch
 
-from chat_store import connections, migrations
+from chat_store import connections, migrate
 
 fork = multiprocessing.get_context("fork")
 done = connections.Connection.run
@@ -497,7 +375,7 @@ def start(last):
         asyncio.run(ChatStore(url).migrate())
 
 
-for migration in migrations.load():
+for migration in migrate.load():
     for statement in re.findall(r"(?:CREATE|ALTER) .*?;(?=\\n)", migration.sql, re.DOTALL):
         print(statement.splitlines()[0])
         process = fork.Process(target=start, args=[statement])
@@ -506,12 +384,6 @@ for migration in migrations.load():
         assert process.exitcode == 9, process.exitcode
 """
 MIGRATIONS = "SELECT version FROM chatkit_migrations ORDER BY version"
-
-
-def test_twenty_processes_that_start_at_once_make_one_schema(project: Path, url: str) -> None:
-    run_script(project, AT_ONCE, url, 20)
-    assert query(url, MIGRATIONS) == [(int(name[:4]),) for name in migrations(ROOT, "mysql")]
-    assert query(url, "SELECT COUNT(*) FROM chatkit_threads") == [(20,)]
 
 
 def schema(url: str) -> list[tuple[Any, ...]]:
@@ -529,7 +401,7 @@ def test_a_migration_killed_after_any_of_its_statements_is_completed_by_running_
     assert query(url, MIGRATIONS) == [(1,)]
     done = run_command(project, "migrate", "--url", url)
     assert done.returncode == 0, done.stdout
-    assert schema(url) == schema(migrated(project, create_database(server.url)))
+    assert schema(url) == schema(migrated(project, DATABASE.create_database(server.url)))
     run_script(project, USE_EVERYTHING, url)
 
 
@@ -597,128 +469,7 @@ async with ChatStore(url) as store:
 
 def test_no_default_of_the_server_changes_what_the_store_does(project: Path, server: Any) -> None:
     with options(server, *HOSTILE):
-        url = create_database(server.url)
+        url = DATABASE.create_database(server.url)
         run_script(project, IN_SPITE_OF_DEFAULTS, url)
         engines = "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = "
         assert query(url, f"{engines}DATABASE()") == [("InnoDB",)]
-
-
-# --- A pool that is handed in
-
-USE_POOL = """
-from urllib.parse import urlsplit
-
-import asyncmy
-from asyncmy.cursors import DictCursor
-
-parts = urlsplit(url)
-fields = {"cursor_cls": DictCursor, "autocommit": True} if arguments[1] == "other" else {}
-pool = await asyncmy.create_pool(
-    host=parts.hostname,
-    port=parts.port,
-    user=parts.username,
-    password=parts.password,
-    database=parts.path[1:],
-    maxsize=3,
-    **fields,
-)
-async with ChatStore(pool=pool, auto_migrate=True) as store:
-    await save_one_of_each(store, bob)
-    for call in [*READS.values(), *WRITES.values()]:
-        await call(store, bob)
-    await save_one_of_each(store, alice)
-    await asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(20)))
-    assert (await store.load_thread("thr_1", alice)).title == "hello"
-    assert await walk(store, alice) == [a_message(text="hello")]
-assert pool.freesize == pool.size > 0
-async with pool.acquire() as connection:
-    async with connection.cursor() as cursor:
-        await cursor.execute("SELECT 1 AS one")
-        assert await cursor.fetchall() == ([{"one": 1}] if fields else ((1,),))
-pool.close()
-await pool.wait_closed()
-"""
-
-
-@pytest.mark.parametrize("kind", ["plain", "other"])
-def test_a_pool_that_is_handed_in_is_used_and_left_open(project: Path, url: str, kind: str) -> None:
-    run_script(project, USE_POOL, url, kind)
-
-
-# --- What the URL says
-
-OPEN = "await open_and_close(url, auto_migrate=True)"
-OPEN_FAILS = """
-error = await fails(open_and_close(url, auto_migrate=True, pool_timeout=3600))
-print(type(error).__name__, error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ("password", "Access denied for user"),
-        ("database", "chat_absent"),
-        ("host", "no.such.host.invalid"),
-        ("port", r"127\.0\.0\.1"),
-    ],
-)
-def test_a_url_that_leads_nowhere_is_an_error_at_once_that_names_the_cause(
-    project: Path, url: str, wrong: str, says: str
-) -> None:
-    urls = {
-        "password": url.replace(PASSWORD, "an0ther-passw0rd"),
-        "database": re.sub(r"[^/]+$", "chat_absent", url),
-        "host": url.replace("127.0.0.1", "no.such.host.invalid"),
-        "port": re.sub(r":\d+/", ":1/", url),
-    }
-    printed = run_script(project, OPEN_FAILS, urls[wrong])
-    print(printed)
-    assert printed.startswith("DatabaseError")
-    assert re.search(says, printed), printed
-    assert "passw0rd" not in printed
-
-
-@pytest.fixture
-def authorities(tmp_path: Path, tool: Callable[[str], str]) -> Path:
-    """A directory with the certificates of two authorities; one has signed the server's."""
-    openssl = tool("openssl")
-
-    def call(*arguments: str) -> None:
-        done = run(openssl, *arguments, cwd=tmp_path)
-        assert done.returncode == 0, done.stdout
-
-    for name in ("right", "wrong"):
-        call(
-            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"),
-        )
-    (tmp_path / "name").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
-    call(
-        *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server"),
-        *("-keyout", "server.key", "-out", "server.csr"),
-    )
-    call(
-        *("x509", "-req", "-in", "server.csr", "-CA", "right.crt", "-CAkey", "right.key"),
-        *("-CAcreateserial", "-days", "2", "-extfile", "name", "-out", "server.crt"),
-    )
-    return tmp_path
-
-
-def test_tls_is_verified_against_the_authorities_that_the_url_names(
-    project: Path, server: Any, url: str, authorities: Path
-) -> None:
-    files = {"ca": "right.crt", "cert": "server.crt", "key": "server.key"}
-    with options(server, *(f"--ssl-{name}={authorities / it}" for name, it in files.items())):
-        query(server.url, f"ALTER USER '{url.rpartition('/')[2]}'@'%' REQUIRE SSL")
-        run_script(project, OPEN, f"{url}?tls=verify&tls_ca={authorities}/right.crt")
-        run_script(project, OPEN, f"{url}?tls=unverified")
-        printed = run_script(
-            project, OPEN_FAILS, f"{url}?tls=verify&tls_ca={authorities}/wrong.crt"
-        )
-        without = run_script(project, OPEN_FAILS, url)
-    print(printed, without)
-    assert printed.startswith("DatabaseError")
-    assert "certificate verify failed" in printed.lower()
-    assert without.startswith("DatabaseError")
-    assert PASSWORD not in printed + without

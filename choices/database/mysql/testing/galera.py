@@ -13,44 +13,16 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from typing import Self
 
 import pymysql
-import typing_extensions
 
-Connection: TypeAlias = "pymysql.Connection[Any]"
+from choices.database.mysql.testing.database import DATABASE
 
 SIZE = 3
 # Not as root: rsync, which takes a node's data in, would go on as nobody.
 ACCOUNT = [] if os.geteuid() else ["--user=mysql"]
 _LIBRARIES = ("lib/galera", "lib64/galera-4", "lib64/galera", "lib/galera-4")
-
-
-def connect(url: str) -> Connection:
-    """Connect to a server around the Store; each statement commits."""
-    parts = urlsplit(url)
-    return pymysql.connect(
-        host=parts.hostname,
-        port=parts.port or 3306,
-        user=parts.username,
-        password=parts.password or "",
-        database=parts.path.removeprefix("/") or None,
-        charset="utf8mb4",
-        autocommit=True,
-    )
-
-
-def query(url: str, *statements: str) -> list[tuple[Any, ...]]:
-    """Run statements on a connection of their own, and give the rows of the last."""
-    connection = connect(url)
-    try:
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            return [tuple(row) for row in cursor.fetchall()]
-    finally:
-        connection.close()
 
 
 def find_library() -> Path | None:
@@ -102,7 +74,7 @@ class Node:
         assert self._process is not None
         while self._process.poll() is None:
             try:
-                rows = query(self.url, "SHOW STATUS LIKE 'wsrep_local_state_comment'")
+                rows = DATABASE.query(self.url, "SHOW STATUS LIKE 'wsrep_local_state_comment'")
             except pymysql.err.OperationalError:
                 rows = []
             if rows and rows[0][1] == "Synced":
@@ -113,7 +85,9 @@ class Node:
 
     def isolate(self, is_isolated: bool = True) -> None:
         """Cut it off from the others, as a broken network does, or let it return."""
-        query(self.url, f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={is_isolated:d}'")
+        DATABASE.query(
+            self.url, f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={is_isolated:d}'"
+        )
 
     def kill(self) -> None:
         """End it as a crash does, with all that it has started."""
@@ -143,7 +117,7 @@ class Cluster:
             for number in range(SIZE)
         ]
 
-    def __enter__(self) -> typing_extensions.Self:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:

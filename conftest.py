@@ -3,18 +3,21 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from devtools import history as history_of_the_template
-from devtools.rendering import FIRST, commit, copy_tree
-
-IN_CI = os.environ.get("CI") == "true"
+from devtools.combinations import FLAVORS
+from devtools.databases import IN_CI, MissingError, give_up, server_database
+from devtools.rendered import import_rendered
+from devtools.rendering import FIRST, commit, copy_tree, render
 
 # No setting of the machine's git reaches the tests, nor a repository that git works for right now.
 for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
@@ -42,14 +45,33 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return history_of_the_template.build(tmp_path_factory.mktemp("history"))
 
 
-def give_up(reason: str) -> NoReturn:
-    """End a test that lacks something: it fails in CI, and is skipped elsewhere."""
-    if IN_CI:
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def project_of(
+    template_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Render a flavor, once."""
+    directory = tmp_path_factory.mktemp("projects")
+    return cache(lambda flavor: render(template_files, directory / flavor, FLAVORS[flavor]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def server_of(project_of: Callable[[str], Path]) -> Iterator[Callable[[str], Any]]:
+    """Run the server of a database that has one, once."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(name: str) -> Any:
+            flavor = next(it for it, way in FLAVORS.items() if way["store_database"] == name)
+            suite = import_rendered(project_of(flavor), "chat_store_database")
+            try:
+                return stack.enter_context(server_database(name).running(suite))
+            except MissingError as error:
+                give_up(str(error))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
     """Find a program of .venv; where it is missing, CI fails, and others skip the test."""
 

@@ -1,0 +1,308 @@
+"""PostgreSQL alone: plans, migrations outside a transaction, and what a DBA may do to a server."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from choices.database.postgresql.testing.database import DATABASE, connect, settings
+from devtools.combinations import FLAVORS
+from devtools.contract import migrations
+from devtools.rendered import (
+    MIGRATE,
+    USE_EVERYTHING,
+    finish_script,
+    import_rendered,
+    migrated,
+    run_command,
+    run_script,
+    start_script,
+    wait_until,
+)
+from devtools.rendering import ROOT, write
+
+query = DATABASE.query
+DRIVERS = [name for name, way in FLAVORS.items() if way["store_database"] == "postgresql"]
+
+
+@pytest.fixture(params=DRIVERS)
+def project(request: pytest.FixtureRequest, project_of: Callable[[str], Path]) -> Path:
+    """A render for each driver."""
+    return project_of(request.param)
+
+
+@pytest.fixture
+def server(server_of: Callable[[str], Any]) -> Any:
+    """A running server."""
+    return server_of("postgresql")
+
+
+@pytest.fixture
+def url(server: Any) -> str:
+    """The URL of an empty database."""
+    return DATABASE.create_database(server.url)
+
+
+# --- Plans
+
+PAGE = 21  # as the Store asks, for a page of 20
+PARAMETERS: dict[str, tuple[object, ...]] = {
+    "LOAD_THREAD": ("alice", "thr_1"),
+    "FIRST_ITEMS": ("alice", "thr_1", PAGE),
+    "NEXT_ITEMS": ("alice", "thr_1", "msg_500", PAGE + 1),
+    "LOAD_ATTACHMENT": ("alice", "atc_1"),
+    "FIRST_THREADS": ("alice", PAGE),
+    "NEXT_THREADS": ("alice", "thr_500", PAGE + 1),
+    "LOAD_ITEM": ("alice", "thr_1", "msg_500"),
+    "EXPORT_THREADS": ("2026-01-01", 300, "alice", PAGE),
+    "EXPORT_ITEMS": ("1970-01-01 00:00:30+0", 300, "alice", "thr_1", PAGE),
+    "EXPORT_ATTACHMENTS": ("atc_300", "alice", PAGE),
+}
+# What an export asks beside them: how many rows there are, and whose.
+NOT_PAGES = {"COUNT_ROWS", "NEXT_OWNER"}
+FILL_OTHERS = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, data)
+SELECT 'alice', 'thr_' || n, now() + n * interval '1 s', '{}'
+FROM generate_series(1, 1000) AS n;
+INSERT INTO chatkit_attachments (owner_id, id, created_at, data)
+SELECT 'alice', 'atc_' || n, now(), '{}' FROM generate_series(1, 1000) AS n
+"""
+# Ten items have the same time. The foreign key is not checked for each.
+FILL_ITEMS = """
+SET session_replication_role = replica;
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
+SELECT 'alice', 'thr_1', 'msg_' || n, to_timestamp(n / 10), '{"content": []}'
+FROM generate_series(FIRST, LAST) AS n;
+RESET session_replication_role;
+ANALYZE
+"""
+
+
+def reads(statements: Any) -> list[tuple[str, str]]:
+    """Give the statements that read pages and rows, each under its name."""
+    found = [
+        (name, statement)
+        for name, value in vars(statements).items()
+        if name.isupper() and name not in NOT_PAGES
+        for statement in (value.values() if isinstance(value, dict) else [value])
+        if re.match(r"\s*SELECT .*FROM chatkit_(?!migrations)", statement, re.DOTALL)
+    ]
+    assert {name for name, _ in found} == PARAMETERS.keys()
+    return found
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the steps of a plan."""
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from steps(part)
+
+
+def test_every_read_is_an_index_scan_without_a_sort_however_long_the_thread_is(
+    project_of: Callable[[str], Path], server: Any, url: str
+) -> None:
+    statements = import_rendered(project_of(DRIVERS[0]), "chat_store.statements")
+    with connect(migrated(project_of(DRIVERS[0]), url)) as connection:
+        connection.execute(FILL_OTHERS.encode())
+        for first, last in ((1, 1_000), (1_001, 1_000_000)):
+            fill = FILL_ITEMS.replace("FIRST", str(first)).replace("LAST", str(last))
+            connection.execute(fill.encode())
+            for mode in ("force_custom_plan", "force_generic_plan"):
+                connection.execute(f"SET plan_cache_mode = {mode}".encode())
+                for name, statement in reads(statements):
+                    check_plan(connection, statement, PARAMETERS[name])
+
+
+def check_plan(
+    connection: "psycopg.Connection[Any]", statement: str, parameters: tuple[object, ...]
+) -> None:
+    """Run a statement, and see that it reads a range of an index and no row beside it."""
+    connection.execute(f"PREPARE checked AS {statement}".encode())
+    literals = ", ".join(psycopg.sql.quote(parameter) for parameter in parameters)
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE checked({literals})"
+    [([explained],)] = connection.execute(explain.encode()).fetchall()
+    connection.execute(b"DEALLOCATE checked")
+    plan = explained["Plan"]
+    for step in steps(plan):
+        assert step["Node Type"] in ("Limit", "Index Scan"), (statement, plan)
+        assert step.get("Filter") in (None, "(deleted_at IS NULL)"), (statement, plan)
+        assert step["Actual Rows"] <= PAGE + 1, (statement, plan)
+    assert plan["Actual Rows"] > 0
+    # Blocks of 8 KiB: the depth of two indexes, and a row in each block at worst.
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 2 * (PAGE + 1) + 10
+
+
+# --- Migrations
+
+# The numbers of the migrations that there are.
+KNOWN = [int(name[:4]) for name in migrations(ROOT, "postgresql")]
+
+
+def versions(url: str) -> list[int]:
+    """Give the migrations that are recorded."""
+    rows = query(url, "SELECT version FROM chatkit_migrations ORDER BY applied_at, version")
+    return [version for (version,) in rows]
+
+
+OUTSIDE = """-- outside a transaction
+-- It can be run again: what an interruption left behind is dropped first.
+DROP INDEX CONCURRENTLY IF EXISTS chatkit_items_extra;
+
+CREATE INDEX CONCURRENTLY chatkit_items_extra ON chatkit_items (created_at);
+"""
+EXTRA_INDEX = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'chatkit_items_extra'::regclass"
+
+
+@pytest.fixture
+def with_index(project: Path, tmp_path: Path) -> Path:
+    """A render with one more migration, which does not run in a transaction."""
+    copy = shutil.copytree(project, tmp_path / "copy")
+    write(copy, {"src/chat_store/migrations/9001_extra.sql": OUTSIDE})
+    return copy
+
+
+def test_a_migration_outside_a_transaction_is_applied_once_by_five_processes(
+    project: Path, with_index: Path, url: str
+) -> None:
+    migrated(project, url)
+    for process in [start_script(with_index, MIGRATE, url) for _ in range(5)]:
+        finish_script(process)
+    assert versions(url) == [*KNOWN, 9001]
+    assert query(url, EXTRA_INDEX) == [(True,)]
+
+
+def test_a_migration_outside_a_transaction_can_be_run_again_after_an_interruption(
+    project: Path, with_index: Path, url: str
+) -> None:
+    migrated(project, url)
+    with connect(url) as connection, connection.transaction():
+        connection.execute(b"LOCK TABLE chatkit_items IN ROW EXCLUSIVE MODE")
+        process = start_script(with_index, MIGRATE, url)
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        wait_until(lambda: query(url, waiting), process)
+        process.kill()
+        process.communicate()
+        query(url, f"SELECT pg_terminate_backend(pid, 10000) FROM ({waiting}) AS waiting")
+    assert query(url, EXTRA_INDEX) == [(False,)]
+    assert versions(url) == KNOWN
+    assert run_command(with_index, "migrate", "--url", url).returncode == 0
+    assert query(url, EXTRA_INDEX) == [(True,)]
+    assert versions(url) == [*KNOWN, 9001]
+
+
+# --- What a DBA has set up
+
+
+def test_a_schema_of_ones_own_is_used_where_the_url_names_it(project: Path, url: str) -> None:
+    query(url, "CREATE SCHEMA chat")
+    in_schema = f"{url}?options=-csearch_path%3Dchat"
+    run_script(project, USE_EVERYTHING, migrated(project, in_schema))
+    tables = "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename LIKE 'chatkit%'"
+    assert query(url, tables) == [("chat",)]
+
+
+# Around the Store.
+OTHERS = """
+import psycopg
+
+
+def others(connection):
+    return connection.execute(
+        "SELECT pid, wait_event_type, state, query FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchall()
+
+
+def waiting(connection):
+    return [pid for pid, waits_for, *_ in others(connection) if waits_for == "Lock"]
+
+"""
+
+OPEN_LATIN1 = (
+    OTHERS
+    + """
+error = await fails(open_and_close(url, auto_migrate=True))
+assert isinstance(error, SchemaError), error
+assert "LATIN1" in str(error) and "ENCODING 'UTF8'" in str(error), error
+with psycopg.connect(url, autocommit=True) as connection:
+    await eventually(lambda: not others(connection))
+"""
+)
+
+
+def test_a_database_that_is_not_utf8_is_refused_with_what_to_do(project: Path, server: Any) -> None:
+    run_script(
+        project, OPEN_LATIN1, DATABASE.create_database(server.url, "ENCODING 'LATIN1' LOCALE 'C'")
+    )
+
+
+FULL = (
+    OTHERS
+    + """
+async with ChatStore(url, auto_migrate=True, pool_timeout=3) as store:
+    await save_one_of_each(store, alice)
+    with psycopg.connect(url, autocommit=True) as connection:
+        taken = []
+        try:
+            while True:
+                taken.append(psycopg.connect(url))
+        except psycopg.OperationalError as error:
+            assert "too many clients" in str(error)
+        for pid, *_ in others(connection):
+            if pid not in [other.info.backend_pid for other in taken]:
+                connection.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+                taken.append(psycopg.connect(url))
+        calls = [READS["load_thread"](store, alice), WRITES["save_thread"](store, alice)]
+        for error in await asyncio.gather(*map(fails, calls)):
+            assert isinstance(error, DatabaseError), error
+            print(error)
+        waits = asyncio.ensure_future(WRITES["save_thread"](store, alice))
+        await asyncio.sleep(0.1)
+        assert not waits.done()
+        taken.pop().close()
+        await finish(waits)
+"""
+)
+
+
+def test_a_call_waits_for_a_server_that_is_full_and_then_says_so(
+    project: Path, server: Any, url: str
+) -> None:
+    with settings(server, max_connections="8"):
+        printed = run_script(project, FULL, url).splitlines()
+    for line in printed:
+        assert re.search("too many clients|No connection to PostgreSQL became free", line), line
+
+
+CUT = (
+    OTHERS
+    + """
+async with ChatStore(url, auto_migrate=True) as store:
+    for method, call in {**READS, **WRITES}.items():
+        context = make_context(method, "request")
+        await save_one_of_each(store, context)
+        with psycopg.connect(url, autocommit=True) as connection:
+            locker = psycopg.connect(url)
+            locker.execute(
+                "LOCK TABLE chatkit_threads, chatkit_items, chatkit_attachments"
+            )
+            under_way = asyncio.ensure_future(call(store, context))
+            await eventually(lambda: waiting(connection))
+            [pid] = waiting(connection)
+            connection.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+            await eventually(lambda: set(waiting(connection)) - {pid})
+            assert not under_way.done()
+            locker.close()
+            await finish(under_way)
+"""
+)
+
+
+def test_a_call_whose_connection_is_cut_while_it_waits_succeeds_on_another(
+    project: Path, url: str
+) -> None:
+    run_script(project, CUT, url)
