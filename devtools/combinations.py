@@ -19,10 +19,12 @@ def factors() -> list[list[dict[str, object]]]:
         for name, details in questions().items()
         if "choices" in details and "when" not in details
     ]
-    servers: list[dict[str, object]] = [
-        {"store_example_server": answer} for answer in (False, True)
+    extras: list[list[dict[str, object]]] = [
+        [{name: answer} for answer in (False, True)]
+        for name, details in questions().items()
+        if details["type"] == "bool"
     ]
-    return [*chosen, servers, [{}, dict(OTHER_PATHS)]]
+    return [*chosen, *extras, [{}, dict(OTHER_PATHS)]]
 
 
 def all_pairs(factors: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:

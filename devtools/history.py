@@ -1,11 +1,8 @@
-"""A history of the template, for tests of updates: what came before, today's, and what may come.
+"""A history of the template, for tests of updates: the releases, today's, and what may come.
 
-Before the first release there are two states that it could have grown from, made of the kept
-archive, so that they stay what they are whatever becomes of today's text. From then on there are the
-releases themselves. Today is the working tree, and the next version is made of it.
+Today is the working tree, and the next version is made of it.
 """
 
-import re
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -18,73 +15,9 @@ from devtools.rendering import commit, copy_tree, git, questions
 from devtools.snapshots import PARTS, kept, unpack
 
 TODAY, NEXT = "v9998.0.0", "v9999.0.0"
-PACKAGE, TESTS = "template/{{ store_path }}", "template/{{ store_tests_path }}"
+PACKAGE = "template/{{ store_path }}"
 
 Change = tuple[str, str, str]
-
-# What 1.0.0 changed, from 0.9.0: the file, its text, and the text before that. The second was a bug:
-# on Windows, a time that is out of range is an OSError.
-CHANGES_OF_1_0_0: list[Change] = [
-    (
-        f"{PACKAGE}/store.py",
-        """\
-        if limit > self._max_page_size:
-            logger.warning(
-                "A page of %d was asked for and cut to %d", limit, self._max_page_size
-            )
-        return min(limit, self._max_page_size)
-""",
-        """\
-        if limit <= self._max_page_size:
-            return limit
-        logger.warning(
-            "A page of %d was asked for and cut to %d", limit, self._max_page_size
-        )
-        return self._max_page_size
-""",
-    ),
-    (
-        f"{PACKAGE}/codec.py",
-        "    except (OSError, OverflowError, ValueError):\n",
-        "    except (OverflowError, ValueError):\n",
-    ),
-]
-
-# What 0.9.0 changed, from 0.8.0, which had no indexes yet.
-CHANGES_OF_0_9_0: list[Change] = [
-    (
-        f"{PACKAGE}/store.py",
-        "        if is_key(thread_id) and is_key(item_id):\n",
-        "        if all(is_key(text) for text in (thread_id, item_id)):\n",
-    ),
-    *[
-        (
-            "choices/database/mysql/statements.py",
-            f" FORCE INDEX (chatkit_{table}_page)\nWHERE",
-            "\nWHERE",
-        )
-        for table in ("items", "threads")
-    ],
-    (
-        "choices/database/mysql/statements.py",
-        """\
-would not be. The index is named, or the server may read all of the thread up
-# to the cursor instead.
-""",
-        "would not be.\n",
-    ),
-    (
-        "choices/database/postgresql/README.md",
-        "migrations.load()[0:2])  # 0001 and 0002",
-        "migrations.load()[0:1])  # 0001",
-    ),
-    # With one migration, tables are empty or up to date.
-    (
-        f"{TESTS}/test_chat_store_running.py",
-        '@pytest.fixture(params=["empty", "outdated"])',
-        '@pytest.fixture(params=["empty"])',
-    ),
-]
 
 # What the next version will change: the file, its text of today, and the text then.
 CHANGES_OF_NEXT: list[Change] = [
@@ -177,39 +110,6 @@ def next_version(tree: Path) -> None:
         )
 
 
-def _v0_9_0(tree: Path) -> None:
-    """Write the state before the first release: without the example server."""
-    unpack("1.0.0", tree)
-    for change in CHANGES_OF_1_0_0:
-        _apply(tree, *change)
-    lines = r"^{% if store_example_server %}\n.*?^{% endif %}\n"
-    part_of_line = r"{% if store_example_server %}.*?{% endif %}"
-    question = r"^store_example_server:\n(?:  .*\n)+\n"
-    for path in filter(Path.is_file, sorted(tree.rglob("*"))):
-        if "example_server" in path.name or path.name == "from_request.py":
-            path.unlink()
-            continue
-        text = path.read_text("utf-8")
-        less = re.sub(lines, "", text, flags=re.MULTILINE | re.DOTALL)
-        less = re.sub(f"{question}|{part_of_line}", "", less, flags=re.MULTILINE)
-        assert "example_server" not in less, path
-        path.write_bytes(less.encode())
-
-
-def _v0_8_0(tree: Path) -> None:
-    """Write the state before that: without the second migration."""
-    _v0_9_0(tree)
-    for change in CHANGES_OF_0_9_0:
-        _apply(tree, *change)
-    statements = tree / "choices/database/mysql/statements.py"
-    without_index, count = re.subn(r"\s+FORCE INDEX \(\w+\)", "", statements.read_text("utf-8"))
-    assert count >= 4
-    statements.write_bytes(without_index.encode())
-    for database in databases(tree):
-        (tree / "choices/database" / database / "migrations/0002_indexes.sql").unlink()
-    (tree / PACKAGE_MIGRATIONS / "0002_indexes.sql.jinja").unlink()
-
-
 def _released(version: str) -> Callable[[Path], None]:
     def write(tree: Path) -> None:
         unpack(version, tree)
@@ -228,13 +128,11 @@ def _next(tree: Path) -> None:
 
 # How to write the tree of each state, oldest first.
 STATES: dict[str, Callable[[Path], None]] = {
-    "v0.8.0": _v0_8_0,
-    "v0.9.0": _v0_9_0,
     **{f"v{version}": _released(version) for version in kept()},
     TODAY: _today,
     NEXT: _next,
 }
-EARLIER = [tag for tag in STATES if tag not in (TODAY, NEXT)]
+EARLIER = [f"v{version}" for version in kept()]
 
 
 def flavors(version: str) -> dict[str, dict[str, str]]:
@@ -249,13 +147,9 @@ def flavors(version: str) -> dict[str, dict[str, str]]:
 
 @cache
 def _choices(version: str) -> dict[str, list[str]]:
-    if version in (TODAY, NEXT):
-        asked = questions()
-    else:  # what came before the first release had its databases
-        number = version[1:]
-        with tempfile.TemporaryDirectory() as directory:
-            tree = unpack(number if number in kept() else kept()[0], Path(directory))
-            asked = questions(tree)
+    with tempfile.TemporaryDirectory() as directory:
+        STATES[version](Path(directory))
+        asked = questions(Path(directory))
     return {
         name: list(details["choices"].values())
         for name, details in asked.items()

@@ -47,8 +47,7 @@ CASES: dict[str, Answers] = {
     **flavors(EARLIER[0]),
     "custom": {**list(FLAVORS.values())[-1], **CUSTOM, **OTHER_PATHS},
 }
-# From what users have to today's, and on from there.
-STEPS = [("v0.9.0", TODAY), (TODAY, NEXT)]
+EXTRAS = [name for name, details in questions().items() if details["type"] == "bool"]
 STORE = "src/chat_store/store.py"
 # A constant of ours, and what the user makes of it.
 WEEK, MONTH = "timedelta(days=7)", "timedelta(days=30)"
@@ -176,7 +175,7 @@ def edit(one: Render, ruff: str) -> set[str]:
 @pytest.mark.parametrize(
     ("version", "to", "flavor"),
     [
-        *((*step, flavor) for step in STEPS for flavor in flavors(step[0])),
+        *((TODAY, NEXT, flavor) for flavor in FLAVORS),
         (EARLIER[-1], TODAY, next(iter(FLAVORS))),  # the newest release
     ],
 )
@@ -296,17 +295,14 @@ ALL, THIRDS = (0, 1), [(first, 3) for first in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("flavor", "version", "to", "chosen"),
-    [
-        *((flavor, *step, ALL) for step in STEPS for flavor in flavors(step[0])),
-        *((next(iter(FLAVORS)), *STEPS[1], chosen) for chosen in THIRDS),
-    ],
+    ("flavor", "chosen"),
+    [*((flavor, ALL) for flavor in FLAVORS), *((next(iter(FLAVORS)), it) for it in THIRDS)],
     ids=str,
 )
 def test_no_edit_moves_into_another_place(
-    flavor: str, version: str, to: str, chosen: tuple[int, int], history: Path, tmp_path: Path
+    flavor: str, chosen: tuple[int, int], history: Path, tmp_path: Path
 ) -> None:
-    one = begin(history, tmp_path, version, FLAVORS[flavor])
+    one = begin(history, tmp_path, TODAY, FLAVORS[flavor])
     expected: dict[Path, list[str]] = {}
     for path in (tmp_path / one.package).glob("*.py"):
         text, expected[path] = with_lines_added(path.read_text("utf-8"), *chosen)
@@ -314,7 +310,7 @@ def test_no_edit_moves_into_another_place(
     assert sum(map(len, expected.values())) > 100 / chosen[1]
     commit(tmp_path)
 
-    update(tmp_path, to=to)
+    update(tmp_path, to=NEXT)
     for path, lines in expected.items():
         text = path.read_text("utf-8")
         found = dict(added_lines(resolve(text, "before")))
@@ -410,13 +406,50 @@ def test_an_answer_can_change_and_edits_beside_it_stay(history: Path, tmp_path: 
     assert b"MAX_KEY_LENGTH = 200" in edited.read_bytes()
 
 
-def test_the_example_server_can_be_taken_out_again(history: Path, tmp_path: Path) -> None:
-    begin(history, tmp_path, TODAY, {"store_example_server": True})
-    with_server = files_of(tmp_path).keys()
-    update(tmp_path, {"store_example_server": False}, to=TODAY)
-    gone = with_server - files_of(tmp_path).keys()
-    assert "src/chat_store/example_server.py" in gone
-    assert all("example_server" in name for name in gone)
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_comes_and_goes_with_its_answer_and_nothing_else_does(
+    extra: str, history: Path, fresh: Fresh, tmp_path: Path
+) -> None:
+    """Taking it away deletes its files, edited ones too, and leaves a user's own beside them."""
+    begin(history, tmp_path, TODAY, {})
+    replace(tmp_path / STORE, WEEK, MONTH)
+    commit(tmp_path)
+    before = files_of(tmp_path)
+
+    update(tmp_path, {extra: True}, to=TODAY)
+    with_it = files_of(tmp_path)
+    expect_only_edit(with_it, fresh(TODAY, {extra: True}), STORE)
+    own = with_it.keys() - before.keys()
+    assert own
+    assert changed(before, with_it) - own == {ANSWERS_FILE, "src/chat_store/README.md"}
+    commit(tmp_path)
+
+    directories = {(tmp_path / name).parent for name in own}
+    mine = {directory / "of_mine.py": b"MINE = True\n" for directory in directories}
+    for path, text in mine.items():
+        path.write_bytes(text)
+    for name in own:
+        (tmp_path / name).write_bytes(with_it[name] + b"# edited\n")
+    commit(tmp_path)
+    update(tmp_path, {extra: False}, to=TODAY)
+    for path, text in mine.items():
+        assert path.read_bytes() == text
+        path.unlink()
+    assert files_of(tmp_path) == before
+
+
+def test_the_deep_tests_come_and_go_with_their_answer(
+    history: Path, fresh: Fresh, tmp_path: Path
+) -> None:
+    begin(history, tmp_path, TODAY, {"store_tests": "full"})
+    full = files_of(tmp_path)
+    update(tmp_path, {"store_tests": "promises"}, to=TODAY)
+    after = files_of(tmp_path)
+    assert after == fresh(TODAY, {})
+    gone = full.keys() - after.keys()
+    assert gone
+    assert all(name.startswith("tests/") for name in gone)
+    assert all(name.startswith("tests/") for name in changed(full, after) - {ANSWERS_FILE})
 
 
 # --- in all sorts of projects
@@ -515,13 +548,11 @@ def test_two_stores_of_one_project_are_updated_each_with_its_answers_file(
     expect_only_edit(files_of(project), files_of(expected), edited)
 
 
-@pytest.mark.parametrize(
-    ("version", "to", "answers"), [(*STEPS[0], {}), (*STEPS[1], {"store_example_server": True})]
-)
 def test_a_package_that_was_moved_is_updated_where_it_is(
-    version: str, to: str, answers: Answers, history: Path, fresh: Fresh, tmp_path: Path
+    history: Path, fresh: Fresh, tmp_path: Path
 ) -> None:
-    begin(history, tmp_path, version, answers)
+    answers = dict.fromkeys(EXTRAS, True)
+    begin(history, tmp_path, TODAY, answers)
     replace(tmp_path / STORE, WEEK, MONTH)
     commit(tmp_path)
 
@@ -536,39 +567,37 @@ def test_a_package_that_was_moved_is_updated_where_it_is(
     commit(tmp_path)
     moved = {**answers, "store_path": "src/app/chat_store"}
     edited = "src/app/chat_store/store.py"
-    expect_only_edit(files_of(tmp_path), fresh(version, moved), edited)
+    expect_only_edit(files_of(tmp_path), fresh(TODAY, moved), edited)
 
-    update(tmp_path, to=to)
-    expect_only_edit(files_of(tmp_path), fresh(to, moved), edited)
+    update(tmp_path, to=NEXT)
+    expect_only_edit(files_of(tmp_path), fresh(NEXT, moved), edited)
     assert conflicts(tmp_path) == ""
 
 
-@pytest.mark.parametrize(("version", "to"), STEPS)
 def test_windows_line_ends_of_the_work_tree_are_no_changes(
-    version: str, to: str, history: Path, fresh: Fresh, tmp_path: Path
+    history: Path, fresh: Fresh, tmp_path: Path
 ) -> None:
     write(tmp_path, {".gitattributes": "* text=auto eol=crlf\n"})
-    begin(history, tmp_path, version, {})
+    begin(history, tmp_path, TODAY, {})
     replace(tmp_path / STORE, WEEK, MONTH)
     commit(tmp_path)
     git(tmp_path, "rm", "-r", "--quiet", "--cached", ".")
     git(tmp_path, "reset", "--quiet", "--hard")
     assert f"{MONTH}\r\n".encode() in (tmp_path / STORE).read_bytes()
 
-    update(tmp_path, to=to)
+    update(tmp_path, to=NEXT)
     assert conflicts(tmp_path) == ""
     git(tmp_path, "add", "--all")
-    old, new = fresh(version, {}), fresh(to, {})
+    old, new = fresh(TODAY, {}), fresh(NEXT, {})
     assert set(git(tmp_path, "diff", "--cached", "--name-only").split()) == changed(old, new)
     staged = {name: git(tmp_path, "show", f":{name}").encode() for name in new}
     expect_only_edit(staged, new, STORE)
 
 
-@pytest.mark.parametrize(("version", "to"), STEPS)
 def test_windows_line_ends_that_were_committed_are_kept_or_marked(
-    version: str, to: str, history: Path, fresh: Fresh, tmp_path: Path
+    history: Path, fresh: Fresh, tmp_path: Path
 ) -> None:
-    begin(history, tmp_path, version, {})
+    begin(history, tmp_path, TODAY, {})
     before = files_of(tmp_path)
     for name, content in before.items():
         (tmp_path / name).write_bytes(content.replace(b"\n", b"\r\n"))
@@ -576,11 +605,11 @@ def test_windows_line_ends_that_were_committed_are_kept_or_marked(
     replace(tmp_path / "src/chat_store/keys.py", "= 255", "= 200")
     commit(tmp_path)
     edited = with_unix_line_ends(files_of(tmp_path))
-    update(tmp_path, to=to)
+    update(tmp_path, to=NEXT)
     after = with_unix_line_ends(files_of(tmp_path))
     # Copier alone writes the answers file, as it is under Unix.
     del edited[ANSWERS_FILE]
-    expect_nothing_lost(before, edited, after, fresh(to, {}), conflicts(tmp_path))
+    expect_nothing_lost(before, edited, after, fresh(NEXT, {}), conflicts(tmp_path))
 
 
 def with_unix_line_ends(files: Files) -> Files:
