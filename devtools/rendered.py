@@ -143,10 +143,12 @@ def migrated(project: Path, url: str) -> str:
     return url
 
 
-def run_command(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the package's command line."""
+def run_command(
+    project: Path, *arguments: str, module: str = "chat_store"
+) -> "subprocess.CompletedProcess[str]":
+    """Run the package's command line, or that of an extra."""
     return subprocess.run(
-        [sys.executable, "-m", "chat_store", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=project,
         env=_environment(project),
         stdout=subprocess.PIPE,

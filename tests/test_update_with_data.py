@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,16 @@ from devtools.databases import database as database_of
 from devtools.databases import give_up
 from devtools.history import EARLIER, NEXT, TODAY, flavors
 from devtools.rendered import import_rendered, run_command, run_script
-from devtools.rendering import MY_APP, commit, render, run, update, ways_to_answer, write
+from devtools.rendering import (
+    Answers,
+    commit,
+    render,
+    render_beside_my_app,
+    run,
+    update,
+    ways_to_answer,
+    write,
+)
 
 # Rows of every item type, with odd texts, ties in time and colliding ids, of several owners.
 FILL = """
@@ -122,7 +132,7 @@ def probes(suites: Callable[[str], Any], tmp_path: Path) -> Iterator[Probes]:
         leave(flavor)
 
 
-def begin(history: Path, project: Path, version: str, answers: dict[str, str]) -> Path:
+def begin(history: Path, project: Path, version: str, answers: Answers) -> Path:
     """Render a version into a project, and commit that."""
     write(project, {".gitignore": "__pycache__/\nscript_*.py\n*.db*\n"})
     render(history, project, answers, vcs_ref=version)
@@ -174,7 +184,7 @@ def test_every_row_is_the_same_after_an_update_and_the_old_code_goes_on_working(
         refused = run_script(project, REFUSED, probe.url)
         assert "python -m chat_store migrate" in refused
     printed = succeed(project, "migrate", "--url", probe.url)
-    assert all(f"done: {name} " in printed for name in names)
+    assert all(f"applying {name}" in printed for name in names)
 
     assert run_script(project, READ + USE, probe.url) == rows
     if serves(history.parent / new, history.parent / old):
@@ -212,8 +222,8 @@ def commands_under(readme: str, heading: str) -> list[str]:
 def test_the_commands_of_the_readme_update_an_edited_project_and_its_data(
     history: Path, tmp_path: Path, tool: Callable[[str], str]
 ) -> None:
-    """With the default answers, on a database that the user has given a column."""
-    project = begin(history, tmp_path / "project", TODAY, {})
+    """On a database that the user has given a column."""
+    project = begin(history, tmp_path / "project", TODAY, {"store_transfer": True})
     readme = (project / "src/chat_store/README.md").read_text("utf-8")
     programs = {
         "PATH": os.pathsep.join([str(Path(tool("copier")).parent), os.environ["PATH"]]),
@@ -244,14 +254,15 @@ def test_the_commands_of_the_readme_update_an_edited_project_and_its_data(
     assert "must be 1 or more" not in text
     assert "must be 1 or more" in store.read_text("utf-8")
     assert "passed" in follow("Test it")
-    assert "_archived_at (" in follow("Create the tables")
+    assert "applying 0003_archived_at" in follow("Create the tables")
     assert run_script(project, READ + USE, url) == rows
     with_url = "export CHAT_STORE_URL=sqlite:///{}.db\n"
     steps = commands_under(readme, "Carry the rows to another database")
-    assert [it.partition("chat_store ")[2].split()[0] for it in steps if "python" in it] == [
-        "export",
-        "migrate",
-        "import",
+    done_by = re.findall(r"-m (chat_store(?:\.transfer)? \w+)", "\n".join(steps))
+    assert done_by == [
+        "chat_store.transfer export",
+        "chat_store migrate",
+        "chat_store.transfer import",
     ]
     commit(project)
     commands = [with_url.format("chat"), steps[0], steps[1].replace("=…", "=sqlite")]
@@ -271,13 +282,13 @@ def test_the_commands_of_the_readme_update_an_edited_project_and_its_data(
 
 
 def test_old_ids_stay_readable_after_changes_of_the_id_format(
-    history: Path, probes: Probes, tmp_path: Path
+    template_files: Path, probes: Probes, tmp_path: Path
 ) -> None:
-    check_changes(history, probes, tmp_path, ways_to_answer("store_id_format"))
+    check_changes(template_files, probes, tmp_path, ways_to_answer("store_id_format"))
 
 
 def test_rows_stay_readable_after_changes_of_the_context(
-    history: Path, probes: Probes, tmp_path: Path
+    template_files: Path, probes: Probes, tmp_path: Path
 ) -> None:
     """But where the owner reads differently: with a tenant's user, and a class of the user's."""
     others = [
@@ -285,83 +296,98 @@ def test_rows_stay_readable_after_changes_of_the_context(
         for way in ways_to_answer("store_context")
         if way.get("store_tenant_scope") != "user" and way["store_context"] != "custom"
     ]
-    check_changes(history, probes, tmp_path, others)
+    check_changes(template_files, probes, tmp_path, others)
 
 
 def check_changes(
-    history: Path, probes: Probes, directory: Path, changes: list[dict[str, str]]
+    template: Path, probes: Probes, directory: Path, changes: list[dict[str, str]]
 ) -> None:
-    """Fill a database, and change an answer of its project again and again."""
-    flavor = next(iter(FLAVORS))
-    project = directory / "project"
-    write(project / "src", MY_APP)
-    begin(history, project, TODAY, FLAVORS[flavor])
-    probe = probes(flavor)
-    rows = run_script(project, FILL + READ, probe.url)
-    for answers in changes:
-        update(project, answers, to=TODAY)
-        commit(project)
+    """Fill a database, and use it with one answer after the other."""
+    first = FLAVORS[next(iter(FLAVORS))]
+    probe = probes(next(iter(FLAVORS)))
+    rows = ""
+    for number, answers in enumerate(changes):
+        project = directory / str(number)
+        render_beside_my_app(template, project, {**first, **answers})
+        if not rows:
+            run_script(project, FILL, probe.url)
+            rows = run_script(project, READ, probe.url)
         assert run_script(project, READ + USE, probe.url) == rows, answers
+
+
+def test_another_driver_reads_and_writes_the_same_rows(
+    project_of: Callable[[str], Path], probes: Probes
+) -> None:
+    drivers = [flavor for flavor, way in FLAVORS.items() if "store_driver" in way]
+    for one, other in permutations(drivers, 2):
+        probe = probes(one)
+        rows = run_script(project_of(one), FILL + READ, probe.url)
+        assert run_script(project_of(other), READ + USE, probe.url) == rows
+
+
+# --- rows that are carried in a file
+
+
+@pytest.fixture(scope="module")
+def carriers(template_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Render a flavor that can export and import."""
+
+    def give(flavor: str, **answers: object) -> Path:
+        project: Path = tmp_path_factory.mktemp("carrier") / "project"
+        return render(
+            template_files, project, {**FLAVORS[flavor], "store_transfer": True, **answers}
+        )
+
+    return give
+
+
+def carry(project: Path, *arguments: str) -> None:
+    """Run the command line that exports and imports, which has to succeed."""
+    done = run_command(project, *arguments, module="chat_store.transfer")
+    assert done.returncode == 0, done.stdout
 
 
 AS_TENANTS = READ.replace("make_context(name)", 'RequestContext("acme", name)')
 
 
 def test_owners_that_read_differently_take_their_rows_along(
-    history: Path, probes: Probes, tmp_path: Path
+    carriers: Callable[..., Path], probes: Probes, tmp_path: Path
 ) -> None:
     flavor = next(iter(FLAVORS))
-    project = begin(history, tmp_path / "project", TODAY, FLAVORS[flavor])
+    project = carriers(flavor)
     url = probes(flavor).url
     rows = run_script(project, FILL + READ, url)
-    succeed(project, "export", "../rows.jsonl", "--url", url)
-    update(project, {"store_context": "tenant"}, to=TODAY)
-    lines = (tmp_path / "rows.jsonl").read_text("utf-8").splitlines(keepends=True)
-    owned = [line.replace('"owner": "', '"owner": "acme:', 1) for line in lines]
-    write(tmp_path, {"owned.jsonl": "".join(owned)})
+    exported, owned = tmp_path / "rows.jsonl", tmp_path / "owned.jsonl"
+    carry(project, "export", str(exported), "--url", url)
+    lines = exported.read_text("utf-8").splitlines(keepends=True)
+    owned.write_text("".join(it.replace('"owner": "', '"owner": "acme:', 1) for it in lines))
+    project = carriers(flavor, store_context="tenant")
     url = probes(flavor).url
     succeed(project, "migrate", "--url", url)
-    succeed(project, "import", "../owned.jsonl", "--url", url)
+    carry(project, "import", str(owned), "--url", url)
     read = f"from chat_store import RequestContext\n{AS_TENANTS}"
     assert run_script(project, read, url) == rows
 
 
-DRIVERS = [way for way in ways_to_answer("store_database") if "store_driver" in way]
-
-
-@pytest.mark.parametrize("number", range(len(DRIVERS)))
-def test_another_driver_reads_and_writes_the_same_rows(
-    number: int, history: Path, probes: Probes, tmp_path: Path
-) -> None:
-    one, other = DRIVERS[number], DRIVERS[number - 1]
-    flavor = next(name for name, way in FLAVORS.items() if way == one)
-    project = begin(history, tmp_path / "project", TODAY, one)
-    probe = probes(flavor)
-    rows = run_script(project, FILL + READ, probe.url)
-    update(project, other, to=TODAY)
-    assert run_script(project, READ + USE, probe.url) == rows
-
-
 def test_another_database_takes_over_every_row_in_its_place(
-    history: Path, probes: Probes, tmp_path: Path
+    carriers: Callable[..., Path], probes: Probes, tmp_path: Path
 ) -> None:
     """From each to the next, and back to the first."""
     first, *others = FLAVORS
-    project = begin(history, tmp_path / "project", TODAY, FLAVORS[first])
+    project = carriers(first)
     url = probes(first).url
     rows = run_script(project, FILL + READ, url)
     exported = ""
     for number, flavor in enumerate([*others, first]):
         file = tmp_path / f"rows{number}.jsonl"
-        succeed(project, "export", str(file), "--url", url)
+        carry(project, "export", str(file), "--url", url)
         text = without_positions(file)
         assert exported in ("", text)
         exported = text
-        update(project, FLAVORS[flavor], to=TODAY)
-        commit(project)
+        project = carriers(flavor)
         url = probes(flavor).url
         succeed(project, "migrate", "--url", url)
-        succeed(project, "import", str(file), "--url", url)
+        carry(project, "import", str(file), "--url", url)
         assert run_script(project, READ, url) == rows
 
 
@@ -393,15 +419,14 @@ def test_migrate_shows_a_long_step_and_can_be_interrupted_and_run_again(
         text=True,
     )
     assert process.stdout is not None
-    while not (line := process.stdout.readline()).startswith("done: 0002_indexes"):
+    while not (line := process.stdout.readline()).startswith("applying 9001_slow"):
         assert line, "It has ended."
-    time.sleep(1)  # it is at the next one
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130, output
-    assert "stopped in 9001_slow (" in output
     assert "Interrupted." in output
     assert "Traceback" not in output
     migration.write_text(slow.replace("LONG", "1"), "utf-8")
-    assert "done: 9001_slow" in succeed(project, "migrate", "--url", probe.url)
-    assert "done" not in succeed(project, "migrate", "--url", probe.url)
+    assert "applying 9001_slow" in succeed(project, "migrate", "--url", probe.url)
+    assert "applying" not in succeed(project, "migrate", "--url", probe.url)
