@@ -119,14 +119,17 @@ class Probe:
 
         There is no server to kill: the nearest thing is a handle that became invalid.
         """
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
-            worker.connection.close()
+        for connection in connections_of(store):
+            connection.close()
 
     def break_at_commit(self, store: ChatStore) -> None:
         """Make each of the Store's connections die when it is about to commit, once."""
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
-            dying = _DiesAtCommit(worker.connection)
-            worker.connection = cast(sqlite3.Connection, dying)
+        connections_of(store)
+        for workers in _workers(store):
+            workers.idle = [
+                cast(sqlite3.Connection, _DiesAtCommit(connection))
+                for connection in workers.idle
+            ]
 
     @contextmanager
     def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
@@ -148,8 +151,8 @@ class Probe:
         def wait(statement: str) -> None:
             go_on.wait()
 
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
-            worker.connection.set_trace_callback(wait)
+        for connection in connections_of(store):
+            connection.set_trace_callback(wait)
         try:
             yield
         finally:
@@ -157,14 +160,14 @@ class Probe:
 
     def count_connections(self, store: ChatStore) -> int:
         """Count the connections that the Store holds."""
-        return len(store._database._connections.workers)  # pyright: ignore[reportPrivateUsage]
+        return sum(len(workers.idle) for workers in _workers(store))
 
     def flaws_in_durability(self, store: ChatStore) -> list[str]:
         """Give the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
+        for connection in connections_of(store):
             for setting, safe in (("synchronous", 2), ("journal_mode", "wal")):
-                row = worker.connection.execute(f"PRAGMA {setting}").fetchone()
+                row = connection.execute(f"PRAGMA {setting}").fetchone()
                 if row[0] != safe:
                     flaws.append(f"{setting} is {row[0]}")
         return flaws
@@ -188,14 +191,14 @@ class Probe:
             if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
                 statements.append(statement)
 
-        workers = store._database._connections.workers  # pyright: ignore[reportPrivateUsage]
-        for worker in workers:
-            worker.connection.set_trace_callback(note)
+        connections = connections_of(store)
+        for connection in connections:
+            connection.set_trace_callback(note)
         try:
             yield statements
         finally:
-            for worker in workers:
-                worker.connection.set_trace_callback(None)
+            for connection in connections:
+                connection.set_trace_callback(None)
 
     def fill(self, count: int) -> None:
         """Make some thousands of threads, and as many items in one, with statistics."""
@@ -222,6 +225,19 @@ class Probe:
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+
+def _workers(store: ChatStore) -> list[Any]:
+    database = store._database  # pyright: ignore[reportPrivateUsage]
+    return list({database._writers, database._readers})  # pyright: ignore[reportPrivateUsage]
+
+
+def connections_of(store: ChatStore) -> list[sqlite3.Connection]:
+    """Have an idle Store make all the connections that it may, and give them."""
+    for workers in _workers(store):
+        connections = [workers.acquire() for _ in range(workers.threads)]
+        workers.idle = connections
+    return [connection for workers in _workers(store) for connection in workers.idle]
 
 
 _MANY_ROWS = """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from chat_store_database import Probe
+from chat_store_database import Probe, connections_of
 from chat_store_tools import (
     READS,
     THOROUGH,
@@ -30,15 +30,15 @@ from chat_store_under_test import (
 @contextlib.contextmanager
 def full_disk(store: ChatStore) -> Generator[None, None, None]:
     """Let the file of an open Store grow no more."""
-    workers = store._database._connections.workers  # pyright: ignore[reportPrivateUsage]
-    for worker in workers:
-        [(pages,)] = worker.connection.execute("PRAGMA page_count").fetchall()
-        worker.connection.execute(f"PRAGMA max_page_count = {pages}")
+    connections = connections_of(store)
+    for connection in connections:
+        [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
     try:
         yield
     finally:
-        for worker in workers:
-            worker.connection.execute("PRAGMA max_page_count = 1000000")
+        for connection in connections:
+            connection.execute("PRAGMA max_page_count = 1000000")
 
 
 # --- a file that cannot be opened
