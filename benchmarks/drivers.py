@@ -1,11 +1,10 @@
 """The drivers by hand: a statement on the driver's own pool, and nothing around it.
 
-What the rendered `connections.py` does less deadlines, retries, clean-up and errors, with the same
-settings: no reset of a returned connection, prepared statements, as many connections.
+What the rendered `connections.py` and `database.py` do less deadlines, retries, clean-up and errors,
+with the same settings: no reset of a returned connection, prepared statements, as many connections.
 """
 
 import asyncio
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,8 +14,6 @@ from urllib.parse import urlsplit
 import aiosqlite
 import asyncmy
 import asyncpg
-import psycopg
-import pymysql
 from psycopg import AsyncRawCursor
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
@@ -53,7 +50,7 @@ class Driver(ABC):
         """Run a statement and give its rows."""
 
     @abstractmethod
-    async def execute(self, statement: str, params: Params) -> None:
+    async def execute(self, statement: str, params: Params = ()) -> None:
         """Run a statement that gives no rows."""
 
     def instant(self, moment: datetime) -> object:
@@ -79,7 +76,7 @@ class Psycopg(Driver):
             await cursor.execute(statement.encode(), params)
             return await cursor.fetchall()
 
-    async def execute(self, statement: str, params: Params) -> None:
+    async def execute(self, statement: str, params: Params = ()) -> None:
         async with self._pool.connection() as connection:
             await AsyncRawCursor(connection).execute(statement.encode(), params)
 
@@ -91,8 +88,11 @@ class Asyncpg(Driver):
     """asyncpg with its pool."""
 
     async def open(self) -> None:
+        async def keep_session(connection: object) -> None:
+            pass
+
         self._pool = await asyncpg.create_pool(
-            self.url, min_size=POOL, max_size=POOL, reset=_leave_alone
+            self.url, min_size=POOL, max_size=POOL, reset=keep_session
         )
 
     async def close(self) -> None:
@@ -102,16 +102,12 @@ class Asyncpg(Driver):
         async with self._pool.acquire() as connection:
             return await connection.fetch(statement, *params)
 
-    async def execute(self, statement: str, params: Params) -> None:
+    async def execute(self, statement: str, params: Params = ()) -> None:
         async with self._pool.acquire() as connection:
             await connection.execute(statement, *params)
 
     def instant(self, moment: datetime) -> object:
         return moment.astimezone(UTC)
-
-
-async def _leave_alone(connection: object) -> None:
-    pass
 
 
 class Asyncmy(Driver):
@@ -126,6 +122,7 @@ class Asyncmy(Driver):
                 host=parts.hostname,
                 port=parts.port,
                 user=parts.username,
+                password=parts.password or "",
                 database=parts.path[1:],
                 charset="utf8mb4",
             )
@@ -148,20 +145,20 @@ class Asyncmy(Driver):
         finally:
             self._idle.put_nowait((connection, prepared))
 
-    async def execute(self, statement: str, params: Params) -> None:
+    async def execute(self, statement: str, params: Params = ()) -> None:
         await self.fetch(statement, params)
 
 
 class Aiosqlite(Driver):
-    """One connection of aiosqlite, whose statements commit by themselves."""
+    """One connection of aiosqlite, and a transaction for each write, under a lock."""
 
     async def open(self) -> None:
+        self._lock = asyncio.Lock()
         self._connection = await aiosqlite.connect(
             self.url.removeprefix("sqlite:///"), isolation_level=None
         )
-        await self._connection.execute("PRAGMA journal_mode = WAL")
-        await self._connection.execute("PRAGMA synchronous = FULL")
-        await self._connection.execute("PRAGMA foreign_keys = ON")
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            await self._connection.execute(f"PRAGMA {setting}")
 
     async def close(self) -> None:
         await self._connection.close()
@@ -169,18 +166,7 @@ class Aiosqlite(Driver):
     async def fetch(self, statement: str, params: Params) -> Rows:
         return list(await self._connection.execute_fetchall(statement, params))
 
-    async def execute(self, statement: str, params: Params) -> None:
-        await self._connection.execute(statement, params)
-
-
-class AiosqliteTransactions(Aiosqlite):
-    """One connection of aiosqlite, and a transaction for each statement, under a lock."""
-
-    async def open(self) -> None:
-        await super().open()
-        self._lock = asyncio.Lock()
-
-    async def execute(self, statement: str, params: Params) -> None:
+    async def execute(self, statement: str, params: Params = ()) -> None:
         async with self._lock:
             await self._connection.execute("BEGIN")
             await self._connection.execute(statement, params)
@@ -194,20 +180,3 @@ DRIVERS: dict[str, type[Driver]] = {
     "mysql": Asyncmy,
 }
 """The driver of each flavor."""
-
-
-def connect(url: str) -> Any:
-    """Make a blocking connection whose statements commit by themselves."""
-    if url.startswith("sqlite"):
-        return sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60, isolation_level=None)
-    if url.startswith("postgresql"):
-        return psycopg.connect(url, autocommit=True)
-    parts = urlsplit(url)
-    return pymysql.connect(
-        host=parts.hostname,
-        port=parts.port or 3306,
-        user=parts.username,
-        database=parts.path[1:],
-        charset="utf8mb4",
-        autocommit=True,
-    )

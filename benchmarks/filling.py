@@ -1,112 +1,61 @@
-"""Fills threads by one statement each, and has the database analysed.
+"""Fills threads by one statement each, and has the database analyzed.
 
 Without statistics a planner guesses, and a fresh connection was four times slower.
 """
 
-from typing import Any
+from .drivers import Driver
+from .workload import OWNER, a_message
 
-from .drivers import connect
-from .workload import FIRST_SECOND, OWNER, SIZES, a_message, a_thread, filled_thread
+_FIRST_SECOND = 1_767_225_600
+"""When the first item was made, in seconds since 1970; one a second follows."""
 
-THREADS = 1_000
-"""How many threads the owner has."""
-
-# What the databases say differently: a number as text, a time, a payload.
+# What the databases say differently: a parameter, a number as text, a time, a payload.
 _DIALECTS = {
-    "sqlite": ("TEXT", "({} * 1000000)", "{}"),
-    "postgresql": ("TEXT", "to_timestamp({})", "{}::json"),
-    "mysql": ("CHAR", "({} * 1000000)", "{}"),
+    "sqlite": ("?", "TEXT", "{} * 1000000", "{}"),
+    "postgresql": ("$1::text", "TEXT", "to_timestamp({})", "{}::json"),
+    "mysql": ("?", "CHAR", "{} * 1000000", "{}"),
 }
-_ANALYSE = {
-    "sqlite": ["ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"],
-    "postgresql": ["VACUUM ANALYZE", "CHECKPOINT"],
-    "mysql": ["ANALYZE TABLE chatkit_threads, chatkit_items, guide_items"],
+_ANALYZE = {
+    "sqlite": "ANALYZE",
+    "postgresql": "VACUUM ANALYZE chatkit_threads, chatkit_items",
+    "mysql": "ANALYZE TABLE chatkit_threads, chatkit_items",
 }
 
 
-def fill(url: str, lengths: dict[str, set[int]]) -> None:
-    """Fill threads, for the Store and for the guide's way, whose tables are there.
+def item_id(number: int) -> str:
+    """Give the id of an item of a filled thread."""
+    return f"msg_{number}"
+
+
+async def fill(driver: Driver, thread_id: str, length: int, size: int) -> None:
+    """Fill a thread that is there.
 
     Args:
-        url: Where the database is.
-        lengths: How long threads to make of items of each size, powers of ten.
+        driver: The database.
+        thread_id: The thread.
+        length: How many items to make, a power of ten.
+        size: How large each is, in bytes.
     """
-    database = url.partition(":")[0]
-    connection = connect(url)
-    cursor = connection.cursor()
-    _numbered(
-        cursor,
-        database,
-        "INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)",
-        "SELECT '{owner}', replace('thr_#', '#', {number}), {time}, n, {json}",
-        THREADS,
-        a_thread("thr_#").model_dump_json(),
-    )
-    threads = [(size, length) for size in SIZES for length in sorted(lengths.get(size, set()))]
-    for number, (size, length) in enumerate(threads, THREADS):
-        _fill_thread(cursor, database, number, size, length)
-    for statement in _ANALYSE[database]:
-        cursor.execute(statement)
-        if cursor.description:
-            cursor.fetchall()
-    connection.close()
-
-
-def _fill_thread(cursor: Any, database: str, number: int, size: str, length: int) -> None:
-    name = filled_thread(size, length)
-    _numbered(
-        cursor,
-        database,
-        "INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)",
-        f"SELECT '{{owner}}', '{name}', {{time}}, n, {{json}}",
-        1,
-        a_thread(name).model_dump_json(),
-        first=number,
-    )
-    _numbered(
-        cursor,
-        database,
-        "INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)",
-        f"SELECT '{{owner}}', '{name}', replace('msg_#', '#', {{number}}), {{time}}, n, {{json}}",
-        length,
-        a_message("msg_#", name, size).model_dump_json(),
-    )
-    if length <= 1_000:
-        columns = {
-            "sqlite": "'{0}' || id, '{0}', '{1}', datetime(created_at / 1000000, 'unixepoch'), data",
-            "postgresql": "'{0}' || id, '{0}', '{1}', created_at, data::jsonb",
-            "mysql": "concat('{0}', id), '{0}', '{1}', from_unixtime(created_at / 1000000), data",
-        }[database].format(name, OWNER)
-        cursor.execute(
-            f"INSERT INTO guide_items (id, thread_id, user_id, created_at, data) SELECT {columns} "
-            f"FROM chatkit_items WHERE owner_id = '{OWNER}' AND thread_id = '{name}'"
-        )
-
-
-def _numbered(
-    cursor: Any,
-    database: str,
-    insert: str,
-    select: str,
-    count: int,
-    payload: str,
-    first: int = 0,
-) -> None:
-    text, time, json = _DIALECTS[database]
+    parameter, text, time, json = _DIALECTS[driver.url.partition(":")[0]]
+    digits = range(len(str(length)) - 1)
+    ten = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
     number = f"CAST(n AS {text})"
-    mark = "?" if database == "sqlite" else "%s"
-    columns = select.format(
-        owner=OWNER,
-        number=number,
-        time=time.format(f"({FIRST_SECOND} + n)"),
-        json=json.format(f"replace({mark}, '#', {number})"),
+    await driver.execute(
+        f"""
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
+WITH digits AS ({ten}), numbers AS (
+    SELECT {" + ".join(f"{10**place} * d{place}.d" for place in digits)} AS n
+    FROM {" CROSS JOIN ".join(f"digits AS d{place}" for place in digits)}
+)
+SELECT '{OWNER}', '{thread_id}', replace('{item_id(0)}', '0', {number}),
+    {time.format(f"({_FIRST_SECOND} + n)")}, n,
+    {json.format(f"replace({parameter}, '#', {number})")}
+FROM numbers ORDER BY n
+""",
+        (a_message("msg_#", thread_id, size).model_dump_json(),),
     )
-    digits = len(str(count)) - 1
-    sum_ = " + ".join([str(first), *(f"{10**place} * d{place}.d" for place in range(digits))])
-    tables = " CROSS JOIN ".join(f"digits AS d{place}" for place in range(digits))
-    ten = " UNION ALL ".join(["SELECT 0 AS d", *(f"SELECT {digit}" for digit in range(1, 10))])
-    cursor.execute(
-        f"{insert} WITH digits AS ({ten}), numbers AS (SELECT {sum_} AS n"
-        f"{' FROM ' + tables if tables else ''}) {columns} FROM numbers ORDER BY n",
-        (payload,),
-    )
+
+
+async def analyze(driver: Driver) -> None:
+    """Give the database its statistics."""
+    await driver.execute(_ANALYZE[driver.url.partition(":")[0]])

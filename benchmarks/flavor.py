@@ -1,132 +1,139 @@
-"""The process of one flavor: it can import one rendered package, and prints what it measured.
+"""The process of one flavor: it can import one rendered package.
 
-Its arguments come as JSON on the standard input, from `__main__`; the results go as JSON to the
-standard output, and what it is doing to the standard error.
+    python -m benchmarks.flavor FLAVOR URL LENGTH ROUNDS SECONDS [--adds-only]
+
+LENGTH is of the longest thread, and SECONDS how long each contestant is measured in a round. It prints
+the figures of each case as JSON: calls a second, or ms of stalls and of CPU time.
 """
 
+import argparse
 import asyncio
 import importlib
 import json
-import sys
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from . import contestants, filling
-from .cases import GROWN_SIZE, HANDS, PAGES, Case, quick
-from .measuring import Figures, in_rounds, longest_stall, rate
-from .workload import OWNER, Contestant, Place, a_thread, operations_of
+from chatkit.types import ThreadItem
+from pydantic import TypeAdapter
 
-TASKS = 64
-"""The most tasks, each with a thread of its own."""
+from . import contestants
+from .drivers import DRIVERS
+from .filling import analyze, fill, item_id
+from .measuring import Call, Figures, cpu_time, in_rounds, longest_stall, rate
+from .table import (
+    ADD,
+    BY_HAND,
+    CODEC,
+    GUIDE,
+    LAST,
+    LONG,
+    PAGES,
+    PYDANTIC,
+    SAVER,
+    SESSION,
+    SHORT,
+    STALL,
+    STORE,
+    TURN,
+)
+from .workload import OWNER, SIZE, SMALL, TASKS, Operations, a_thread, a_widget
+
+SHORT_LENGTH = 1_000
 
 
-async def measure(flavor: str, url: str, plan: dict[str, Any]) -> dict[str, Figures]:
-    """Fill a database and measure all cases of a plan on it.
-
-    Args:
-        flavor: The flavor.
-        url: Where its empty database is.
-        plan: The fields of `cases.Plan`.
-
-    Returns:
-        The figures of each case, by its name: calls a second, or ms for stalls.
-    """
+async def measure(
+    flavor: str, url: str, length: int, rounds: int, seconds: float, adds_only: bool
+) -> dict[str, Figures]:
+    """Measure all cases of a flavor, on an empty database."""
     package: Any = importlib.import_module("chat_store")
-    importlib.import_module("chat_store.statements")
+    statements = importlib.import_module("chat_store.statements")
+    context = package.RequestContext(user_id=OWNER)
     store = package.ChatStore(url, pool_timeout=60)
-    await store.migrate()
+    driver = DRIVERS[flavor](url)
+    is_postgresql = flavor.startswith("postgresql")
+    is_sqlite = flavor == "sqlite"
     found: dict[str, Figures] = {}
-    wanted = [Case(**case) for case in plan["cases"]]
-    only = {name for case in wanted for name in case.others} | {*HANDS, "the guide's way"}
-    async with store, contestants.all_of(flavor, url, store, package, only) as everyone:
-        lengths = {case.size: {case.length} for case in wanted} | {"1 KB": {1_000}}
-        lengths[GROWN_SIZE] = lengths.get(GROWN_SIZE, set()) | set(plan["lengths"])
-        tell(flavor, "fills the database")
-        await asyncio.to_thread(filling.fill, url, lengths)
-        context = package.RequestContext(user_id=OWNER)
-        for task in range(TASKS):
-            thread = a_thread(Place(task, "1 KB", 1_000).own)
-            await store.save_thread(thread, context)
-            if guide := everyone.get("the guide's way"):
-                await guide["save a thread"](Place(task, "1 KB", 1_000))
-        rounds, seconds = plan["rounds"], plan["seconds"]
-        for page in PAGES:
-            tell(flavor, f"{page} by length")
-            call = operations_of(store, context)[page]
-            found[f"{page} by length"] = await by_length(call, plan["lengths"], rounds, seconds)
-        for case in wanted:
-            tell(flavor, case.name)
-            turns = rounds if case in quick() else plan["other_rounds"]
-            found[case.name] = await compare(case, everyone, turns, seconds)
-        tell(flavor, "stall of the event loop")
-        found["stall, 64 tasks, 1 KB"] = await stalls(everyone, rounds, seconds)
+
+    async def compare(case: str, calls: Mapping[str, Call], tasks: int) -> None:
+        ways = {name: partial(rate, call, tasks, seconds) for name, call in calls.items()}
+        found[case] = await in_rounds(ways, rounds)
+
+    await store.migrate()
+    await driver.open()
+    async with store, AsyncExitStack() as stack:
+        stack.push_async_callback(driver.close)
+        ours = Operations(store, context)
+        by_hand = Operations(contestants.ByHand(driver, statements), context)
+        await ours.prepare()
+        threads = {"thr_page": (SHORT_LENGTH, SIZE)}
+        threads |= {"thr_short": (SHORT_LENGTH, SMALL), "thr_long": (length, SMALL)}
+        if not adds_only:
+            for thread_id, (items, size) in threads.items():
+                await store.save_thread(a_thread(thread_id), context)
+                await fill(driver, thread_id, items, size)
+            await analyze(driver)
+
+        adding: dict[str, Call] = {STORE: ours.add, BY_HAND: by_hand.add}
+        if is_postgresql:
+            session = contestants.session(flavor, url)
+            adding[SESSION] = await stack.enter_async_context(session)
+            adding[SAVER] = await stack.enter_async_context(contestants.saver(url))
+        await compare(ADD, adding, TASKS if is_sqlite else 16)
+        if adds_only:
+            return found
+
+        last = {STORE: ours.page("thr_page"), BY_HAND: by_hand.page("thr_page")}
+        if not is_sqlite:
+            await compare(LAST, last, 16)
+        if is_postgresql:
+            guide = Operations(contestants.Guide(url), context)
+            await guide.prepare()
+            await compare(TURN, {STORE: ours.turn, GUIDE: guide.turn}, 16)
+        for case, order in zip(PAGES, ("asc", "desc", "desc"), strict=True):
+            calls: dict[str, Call] = {}
+            for name, thread_id in {SHORT: "thr_short", LONG: "thr_long"}.items():
+                after = item_id(threads[thread_id][0] // 2) if case == "middle page" else None
+                calls[name] = ours.page(thread_id, order, after)
+            await compare(case, calls, 1)
+        found[STALL] = await in_rounds(
+            {
+                STORE: partial(longest_stall, ours.mix("thr_page"), TASKS, seconds),
+                BY_HAND: partial(longest_stall, by_hand.mix("thr_page"), TASKS, seconds),
+            },
+            rounds,
+        )
+    found[CODEC] = await codec(importlib.import_module("chat_store.codec"), rounds, seconds)
     return found
 
 
-async def compare(
-    case: Case, everyone: dict[str, Contestant], rounds: int, seconds: float
-) -> Figures:
-    """Measure a case between those who can do it."""
-    places = [Place(task, case.size, case.length) for task in range(case.tasks)]
-    ways: dict[str, Callable[[], Awaitable[float]]] = {}
-    for name in ("the Store", *case.others):
-        if name in everyone and case.operation in everyone[name]:
-            call = everyone[name][case.operation]
-            is_short = case.operation in ("add an item", "last page")
-            for place in places if is_short else places[:1]:
-                await call(place)  # makes what it needs
-            ways[name] = partial(rate, call, places, seconds)
-    return await in_rounds(ways, rounds)
-
-
-async def stalls(everyone: dict[str, Contestant], rounds: int, seconds: float) -> Figures:
-    """Measure how late a task is that ticks while 64 others add items and load pages."""
-    places = [Place(task, "1 KB", 1_000) for task in range(TASKS)]
-
-    def both(contestant: Contestant) -> Callable[[Place], Awaitable[object]]:
-        async def call(place: Place) -> object:
-            await contestant["add an item"](place)
-            return await contestant["last page"](place)
-
-        return call
-
-    names = ("the Store", "by hand, with pydantic", "the guide's way")
+async def codec(module: Any, rounds: int, seconds: float) -> Figures:
+    """Measure the CPU time of writing a widget's payload."""
+    widget = a_widget()
+    plain: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+    calls = max(1, round(100 * seconds))
     return await in_rounds(
         {
-            name: partial(longest_stall, both(everyone[name]), places, seconds)
-            for name in names
-            if name in everyone
+            STORE: partial(cpu_time, lambda: module.dump(module.ITEM, widget, "Item"), calls),
+            PYDANTIC: partial(cpu_time, lambda: plain.dump_json(widget), calls),
         },
         rounds,
     )
-
-
-async def by_length(
-    call: Callable[[Place], Awaitable[object]], lengths: list[int], rounds: int, seconds: float
-) -> Figures:
-    """Measure a page on threads of several lengths, with one task."""
-    return await in_rounds(
-        {
-            f"{length:,}": partial(rate, call, [Place(0, GROWN_SIZE, length)], seconds)
-            for length in lengths
-        },
-        rounds,
-    )
-
-
-def tell(flavor: str, what: str) -> None:
-    """Say what is being done."""
-    print(f"  {flavor}: {what}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Measure what the standard input says."""
+    """Measure what the arguments say."""
     warnings.simplefilter("ignore")  # the SDK warns of itself
-    asked = json.load(sys.stdin)
-    found = asyncio.run(measure(asked["flavor"], asked["url"], asked["plan"]))
-    print(json.dumps(found))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("flavor")
+    parser.add_argument("url")
+    parser.add_argument("length", type=int)
+    parser.add_argument("rounds", type=int)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--adds-only", action="store_true")
+    print(json.dumps(asyncio.run(measure(**vars(parser.parse_args())))))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Rounds, rates and ratios.
 
-Each round measures all contestants of a case, one right after the other, in an order that turns by
-one each time. A ratio is always of two figures of one round: what else a noisy machine does then
-meets both of them.
+Each round measures all contestants of a case, one right after the other, in an order that changes with
+each round. A ratio is always of two figures of one round: what else a noisy machine does then meets
+both of them.
 """
 
 import asyncio
@@ -11,82 +11,65 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .workload import Call, Place
+Call = Callable[[int], Awaitable[object]]
+"""What is measured; it is given the number of the task that calls it."""
 
 Figures = dict[str, list[float]]
 """For each contestant, what was measured in each round."""
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """The ratios of all rounds, summed up.
-
-    Attributes:
-        median: Their median.
-        low: Their lower quartile.
-        high: Their upper quartile.
-    """
+class Summary:
+    """The figures of all rounds: their median and quartiles."""
 
     median: float
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
 
-
-def summed_up(values: Sequence[float]) -> Ratio:
+def summary(values: Sequence[float]) -> Summary:
     """Give the median and the quartiles."""
     if len(values) < 2:
-        return Ratio(values[0], values[0], values[0])
+        return Summary(values[0], values[0], values[0])
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return Ratio(median, low, high)
+    return Summary(median, low, high)
 
 
-def ratio(figures: Figures, of: str, to: str) -> Ratio:
+def ratio(figures: Figures, of: str, to: str) -> Summary:
     """Compare two contestants, round by round."""
-    return summed_up([one / other for one, other in zip(figures[of], figures[to], strict=True)])
+    return summary([one / other for one, other in zip(figures[of], figures[to], strict=True)])
 
 
 async def in_rounds(ways: Mapping[str, Callable[[], Awaitable[float]]], rounds: int) -> Figures:
-    """Measure each way in each round, after a round to warm up, which does not count."""
+    """Measure each way in each round, after one round to warm up, which does not count."""
     names = list(ways)
     figures: Figures = {name: [] for name in names}
-    for turn in range(-1, rounds):
-        shift = turn % len(names)
+    for number in range(-1, rounds):
+        shift = number % len(names)
         for name in names[shift:] + names[:shift]:
             figure = await ways[name]()
-            if turn >= 0:
+            if number >= 0:
                 figures[name].append(figure)
     return figures
 
 
-async def rate(call: Call, places: Sequence[Place], seconds: float, polite: bool = False) -> float:
-    """Call from as many tasks as there are places, for a time; give the calls a second.
-
-    Args:
-        call: What to call.
-        places: Where each task works.
-        seconds: When no more calls are begun.
-        polite: Whether a task lets others run after each call, as a server's does.
-    """
+async def rate(call: Call, tasks: int, seconds: float) -> float:
+    """Call from several tasks, for a time; give the calls a second."""
     clock = time.perf_counter
     done = 0
     start = clock()
 
-    async def work(place: Place) -> None:
+    async def work(task: int) -> None:
         nonlocal done
         while clock() - start < seconds:
-            await call(place)
+            await call(task)
             done += 1
-            if polite:
-                await asyncio.sleep(0)
 
-    await asyncio.gather(*(work(place) for place in places))
+    await asyncio.gather(*map(work, range(tasks)))
     return done / (clock() - start)
 
 
-async def longest_stall(call: Call, places: Sequence[Place], seconds: float) -> float:
+async def longest_stall(call: Call, tasks: int, seconds: float) -> float:
     """Give the longest time, in ms, that a task which ticks each millisecond is late under load.
 
     It begins when the load has: that all tasks make their first call in the same moment is not how
@@ -105,6 +88,14 @@ async def longest_stall(call: Call, places: Sequence[Place], seconds: float) -> 
             wait = 0.001
 
     ticking = asyncio.ensure_future(tick())
-    await rate(call, places, seconds, polite=True)
+    await rate(call, tasks, seconds)
     ticking.cancel()
     return 1000 * longest
+
+
+async def cpu_time(call: Callable[[], object], calls: int) -> float:
+    """Give the CPU time that a call takes this process, in ms."""
+    start = time.process_time()
+    for _ in range(calls):
+        call()
+    return 1000 * (time.process_time() - start) / calls

@@ -1,174 +1,118 @@
-"""Writes what was found into `docs/`: the page, its plots, and the figures as JSON."""
+"""Writes the table and the plots."""
 
-import json
+import importlib.metadata
+import os
+import platform
+import re
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from string import Template
-from typing import Any
 
-from . import plots
-from .measuring import Figures, ratio
-from .targets import STORE, Verdict
+from .measuring import Figures
+from .plots import bars
+from .table import (
+    ADD,
+    ADD_ON_SLOW_DISK,
+    FLAVORS,
+    ROWS,
+    STALL,
+    TURN,
+    Results,
+    Row,
+)
 
-PAGE = Path(__file__).with_name("performance.md")
+TITLES = {
+    "sqlite": "SQLite",
+    "postgresql-psycopg": "PostgreSQL, psycopg",
+    "postgresql-asyncpg": "PostgreSQL, asyncpg",
+    "mysql": "MariaDB",
+}
+_PACKAGES = (
+    *("openai-chatkit", "pydantic", "psycopg", "psycopg-pool", "asyncpg", "asyncmy", "aiosqlite"),
+    *("openai-agents", "SQLAlchemy", "langgraph", "langgraph-checkpoint-postgres"),
+)
+_GENERATED = re.compile(
+    r"(?<=<!-- written by `make bench` -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL
+)
 
 
-def write(run: Mapping[str, Any], verdicts: Sequence[Verdict], docs: Path) -> None:
-    """Write the page, the plots and the JSON.
+def missed(results: Results) -> list[str]:
+    """Name the rows that a flavor misses, or that were not measured."""
+    found: list[str] = []
+    for row in ROWS:
+        for flavor in results:
+            if flavor in row.flavors:
+                figure = row.figure(results[flavor])
+                if figure is None or row.is_missed(figure):
+                    found.append(f"{row.text}: {TITLES[flavor]}")
+    return found
 
-    Args:
-        run: The machine, the settings and the results.
-        verdicts: The judgement on them.
-        docs: The directory to write into.
-    """
-    docs.mkdir(parents=True, exist_ok=True)
-    text = Template(PAGE.read_text("utf-8")).substitute(
-        machine=machine(run),
-        verdicts=table_of(verdicts),
-        rounds=run["settings"]["rounds"],
-        other_rounds=run["settings"]["other rounds"],
-        figures=figures(run["results"]),
-        starts=starts(run["results"]),
-    )
-    (docs / "performance.md").write_text(text, "utf-8")
-    (docs / "performance.json").write_text(json.dumps(_rounded(run), indent=1) + "\n", "utf-8")
-    for name, plot in drawings(run["results"]).items():
+
+def table(results: Results) -> str:
+    """Write the table of all rows in Markdown: the median of each flavor, and the quartiles."""
+    flavors = [flavor for flavor in FLAVORS if flavor in results]
+    lines = [["", "wanted", *(TITLES[flavor] for flavor in flavors)], ["---"] * (len(flavors) + 2)]
+    for row in ROWS:
+        wanted = f"at {'most' if row.is_most else 'least'} {row.limit:g} {row.unit}"
+        cells = [_cell(row, results[flavor]) if flavor in row.flavors else "" for flavor in flavors]
+        if any(cells):
+            lines.append([row.text, wanted, *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(row: Row, found: Mapping[str, Figures]) -> str:
+    figure = row.figure(found)
+    if figure is None:
+        return "not measured"
+    median = f"{figure.median:.3g}"
+    shown = f"**missed: {median}**" if row.is_missed(figure) else median
+    return f"{shown} ({figure.low:.3g}–{figure.high:.3g})"
+
+
+def write(results: Results, servers: Mapping[str, str], rounds: int, docs: Path) -> None:
+    """Write the table into docs/performance.md, and the plots beside it."""
+    page = docs / "performance.md"
+    written = f"{table(results)}\n{_machine(servers, rounds)}\n"
+    text, places = _GENERATED.subn(lambda _: written, page.read_text("utf-8"))
+    if places != 1:
+        raise SystemExit(f"{page.name} has {places} places for the table, and not 1")
+    page.write_text(text, "utf-8")
+    for name, plot in _drawings(results).items():
         (docs / f"performance-{name}.svg").write_text(plot, "utf-8")
 
 
-def machine(run: Mapping[str, Any]) -> str:
-    """Say on what the figures were taken."""
-    said = [f"- {name}: {value}" for name, value in run["machine"].items()]
-    settings = [f"{name} {value}" for name, value in run["settings"].items()]
-    return "\n".join([*said, f"- settings: {', '.join(settings)}"])
+def _machine(servers: Mapping[str, str], rounds: int) -> str:
+    cpu = platform.processor() or platform.machine()
+    about = Path("/proc/cpuinfo")
+    if about.exists() and (named := re.search(r"model name\s*: (.+)", about.read_text())):
+        cpu = named[1]
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
+    return (
+        f"{time.strftime('%Y-%m-%d')}, {rounds} rounds, {os.cpu_count()} × {cpu}, "
+        f"{platform.system()}, Python {platform.python_version()}; "
+        f"{', '.join([*dict.fromkeys(servers.values()), *versions])}."
+    )
 
 
-def table_of(verdicts: Sequence[Verdict]) -> str:
-    """Write the table of targets."""
-    rows = [
-        (
-            verdict.target.text,
-            verdict.flavor,
-            f"{verdict.figure} {verdict.target.unit}" if verdict.figure else "",
-            f"at {'most' if verdict.target.is_most else 'least'} {verdict.target.limit:g}",
-            verdict.text,
-        )
-        for verdict in verdicts
-    ]
-    return _table(("what", "flavor", "figure", "wanted", ""), rows)
-
-
-def figures(results: Mapping[str, Any]) -> str:
-    """Write a table of all cases for each flavor."""
-    parts = []
-    for flavor, found in results.items():
-        if "figures" not in found:
-            continue
-        rows = []
-        for case, measured in found["figures"].items():
-            if case.endswith("by length"):
-                each = [f"{name}: {_middle(values)}" for name, values in measured.items()]
-                rows.append((case, _ends(measured), "; ".join(each), ""))
-                continue
-            for name, values in measured.items():
-                against = "" if name == STORE else str(ratio(measured, STORE, name))
-                rows.append((case if name == STORE else "", name, _middle(values), against))
-        heading = f"### {flavor} ({found['server']})"
-        parts.append(f"{heading}\n\n{_table(('case', 'who', 'figure', 'the Store ×'), rows)}")
-    return "\n\n".join(parts)
-
-
-def starts(results: Mapping[str, Any]) -> str:
-    """Write the table of imports, openings and memory."""
-    columns = {
-        "import of the SDK, ms": "sdk_ms",
-        "of the driver": "driver_ms",
-        "of the package": "package_ms",
-        "opening": "open_ms",
-    }
-    sizes = {
-        "memory, MB": "imported_before_kb",
-        "with the package": "imported_kb",
-        "under load": "loaded_kb",
-    }
-    rows = []
-    for flavor, found in results.items():
-        if found.get("starts"):
-
-            def middle(key: str, found: Any = found) -> float:
-                values = [float(start[key]) for start in found["starts"] if key in start]
-                return statistics.median(values)
-
-            times = [f"{middle(key):.1f}" for key in columns.values()]
-            memory = [f"{middle(key) / 1024:.0f}" for key in sizes.values()]
-            rows.append((flavor, *times, *memory))
-    return _table(("flavor", *columns, *sizes), rows)
-
-
-def drawings(results: Mapping[str, Any]) -> dict[str, str]:
-    """Draw the plots, by name."""
-
-    def medians(case: str) -> dict[str, dict[str, float]]:
+def _drawings(results: Results) -> dict[str, str]:
+    def medians(case: str, more: str = "") -> dict[str, dict[str, float]]:
         return {
-            flavor: {name: statistics.median(values) for name, values in measured.items()}
-            for flavor, found in results.items()
-            if (measured := found.get("figures", {}).get(case))
+            TITLES[flavor] + more: {
+                name: statistics.median(values) for name, values in cases[case].items()
+            }
+            for flavor, cases in results.items()
+            if case in cases
         }
 
-    lengths: dict[str, list[tuple[float, float]]] = {}
-    for flavor, found in results.items():
-        if measured := found.get("figures", {}).get("middle page by length"):
-            lengths[flavor] = [
-                (float(length.replace(",", "")), 1000 / statistics.median(values))
-                for length, values in measured.items()
-            ]
-    add = "add an item, {} tasks, 1 KB"
-    both = {
-        f"{flavor}, {tasks} tasks": values
-        for tasks in (16, 64)
-        for flavor, values in medians(add.format(tasks)).items()
-        if tasks == 16 or flavor == "sqlite"
+    pages = {
+        title: {name: 1000 / rate for name, rate in rates.items()}
+        for title, rates in medians("middle page").items()
     }
-    drawn = {
-        "add": plots.bars("Adding an item of 1 KB, calls a second", both, "/s"),
-        "turn": plots.bars(
-            "A whole text turn, 16 tasks, turns a second",
-            medians("text turn, 16 tasks, 1 KB"),
-            "/s",
-        ),
-        "stall": plots.bars(
-            "Longest stall of the event loop under load, median of the rounds",
-            medians("stall, 64 tasks, 1 KB"),
-            "ms",
-        ),
+    adding = medians(ADD) | medians(ADD_ON_SLOW_DISK, ", 4 ms more for each fsync")
+    return {
+        "add": bars("Adding an item of 1 KB, items a second", adding, "/s"),
+        "turn": bars("A whole turn, 16 tasks, turns a second", medians(TURN), "/s"),
+        "page": bars("A page of twenty from the middle of a thread", pages, "ms"),
+        "stall": bars("Longest stall of the event loop under load", medians(STALL), "ms"),
     }
-    if lengths:
-        title = "A page of twenty from the middle of a thread"
-        drawn["length"] = plots.lines(title, lengths, "items in the thread", "ms")
-    return drawn
-
-
-def _middle(values: Sequence[float]) -> str:
-    middle = statistics.median(values)
-    return f"{middle:,.0f}" if middle >= 100 else f"{middle:.1f}"
-
-
-def _ends(measured: Figures) -> str:
-    lengths = list(measured)
-    return f"{lengths[0]} to {lengths[-1]} items: time × {ratio(measured, lengths[0], lengths[-1])}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, Mapping):
-        return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return value
