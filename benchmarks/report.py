@@ -30,7 +30,7 @@ TITLES = {
 }
 _PACKAGES = (
     *("openai-chatkit", "pydantic", "psycopg", "psycopg-pool", "asyncpg", "asyncmy", "aiosqlite"),
-    *("openai-agents", "SQLAlchemy", "langgraph", "langgraph-checkpoint-postgres"),
+    *("openai-agents", "SQLAlchemy", "langgraph-checkpoint-postgres"),
 )
 _GENERATED = re.compile(
     r"(?<=<!-- written by `make bench` -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL

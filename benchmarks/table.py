@@ -83,7 +83,7 @@ ROWS = [
         *(STORE, BY_HAND, ("sqlite",)),
     ),
     Row(
-        *("Time of a page of 1,000,000 items, against one of 1,000", 1.3, PAGES, SHORT, LONG),
+        *("Time of a page in a thread of 1,000,000 items, against 1,000", 1.3, PAGES, SHORT, LONG),
         is_most=True,
     ),
     Row(
