@@ -10,6 +10,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Awaitable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -79,6 +80,7 @@ class Database:
         self._readers = Workers(make, pool_size, "BEGIN", at_once=1)
         if self._path == MEMORY:
             self._readers = self._writers
+            weakref.finalize(self, self._writers.disconnect)
 
     @property
     def name(self) -> str:
