@@ -1,0 +1,132 @@
+    def __enter__(self) -> Self:
+        self._disconnect_others()
+        self._empty()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._disconnect_others()
+        self._clean_up()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where Stores reach the server."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "localhost", parts.port or _PORT
+
+    def damage_item(self, item_id: str) -> None:
+        """Make an item's payload unreadable."""
+        self.execute(
+            f"UPDATE chatkit_items SET data = '{_DAMAGED}' WHERE id = '{item_id}'"
+        )
+
+    def refuse_items(self) -> None:
+        """Make every insertion of an item fail."""
+        self._add_trigger("BEFORE INSERT ON chatkit_items", _REFUSE)
+
+    def refuse_deleting_items(self) -> None:
+        """Make every deletion of an item fail."""
+        self._add_trigger("BEFORE DELETE ON chatkit_items", _REFUSE)
+
+    @contextmanager
+    def locked(self) -> Generator[None, None, None]:
+        """Keep every write of the Store waiting."""
+        with self._session() as run:
+            run("BEGIN")
+            run(_LOCK_WRITES)
+            yield
+            run(_UNLOCK)
+
+    @contextmanager
+    def stalled(self, store: ChatStore) -> Generator[None, None, None]:
+        """Keep all of the Store's connections busy with the next call that they get."""
+        with self._session() as run:
+            run("BEGIN")
+            run(_LOCK_ALL)
+            yield
+            run(_UNLOCK)
+
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with self._session() as run:
+            run("BEGIN")
+            run("UPDATE chatkit_threads SET deleted_at = created_at, data = NULL")
+            yield
+            run("COMMIT")
+
+    def break_connections(self, store: ChatStore) -> None:
+        """Make the Store's connections die under it."""
+        self._disconnect_others()
+
+    def conflict_once(self) -> None:
+        """Make the first write meet a deadlock, which ends it and nothing else."""
+        self._disturb_once(_CONFLICT)
+
+    def break_at_commit(self, store: ChatStore) -> None:
+        """Make the first of the Store's connections that is about to commit die."""
+        self._disturb_once(_DISCONNECT, at_commit=True)
+
+    def crash_server(self) -> None:
+        """Kill the server of the suite's own with SIGKILL, and start it again."""
+        if os.environ.get("CHAT_STORE_TEST_URL"):
+            pytest.skip("The server of CHAT_STORE_TEST_URL is not ours to kill.")
+        self._crash()
+
+    @contextmanager
+    def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
+        """Break the Store's connections, and let it make no others."""
+        self._allow_connections(False)
+        self._disconnect_others()
+        try:
+            yield
+        finally:
+            self._allow_connections(True)
+
+    def count_connections(self, store: ChatStore) -> int:
+        """Count the connections that the Store holds."""
+        return len(self._others())
+
+    def urls_with(self, password: str) -> list[str]:
+        """Give URLs that carry a password, and that no Store can open."""
+        account = f"user:{password}"
+        return [
+            f"{_SCHEME}://{account}@127.0.0.1:1/chat",
+            f"{_SCHEME}://{account}@127.0.0.1:port/chat",
+            f"nosuchdb://{account}@localhost/chat",
+        ]
+
+    @contextmanager
+    def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
+        """Collect the statements that the Store sends, without BEGIN and COMMIT."""
+        sent: list[str] = []
+        fetch, execute = connections.Connection.fetch, connections.Connection.execute
+
+        async def note_and_fetch(self: Any, statement: str, params: Any = ()) -> Any:
+            sent.append(statement)
+            return await fetch(self, statement, params)
+
+        async def note_and_execute(self: Any, statement: str, params: Any) -> Any:
+            sent.append(statement)
+            return await execute(self, statement, params)
+
+        with (
+            patch.object(connections.Connection, "fetch", note_and_fetch),
+            patch.object(connections.Connection, "execute", note_and_execute),
+        ):
+            yield sent
+
+    def fill(self, count: int) -> None:
+        """Make some thousands of threads, and as many items in one, with statistics."""
+        self.run_script(_MANY_ROWS.replace("COUNT", str(count)))
+
+    def _disconnect_others(self) -> None:
+        ended = self._others()
+        for number in ended:
+            self._disconnect(number)
+        while set(ended) & set(self._others()):
+            time.sleep(0.002)
