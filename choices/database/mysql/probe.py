@@ -196,6 +196,9 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
+    # Options of this database's that ChatStore must refuse.
+    BAD_OPTIONS: tuple[dict[str, Any], ...] = ()
+
     # Waits that are short enough for a test, whatever it is that the Store waits for.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)
 
@@ -217,6 +220,10 @@ class Probe:
         [(time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
         if time_zone != self._time_zone:  # the server may be somebody's
             self.execute(f"SET GLOBAL time_zone = '{self._time_zone}'")
+
+    def is_untouched(self) -> bool:
+        """Tell whether nobody has made anything in the database yet."""
+        return not self.query("SHOW TABLES")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a SELECT on a connection of its own."""

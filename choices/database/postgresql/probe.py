@@ -210,6 +210,9 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
+    # Options of this database's that ChatStore must refuse.
+    BAD_OPTIONS: tuple[dict[str, Any], ...] = ()
+
     # Waits that are short enough for a test, whatever it is that the Store waits for.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)
 
@@ -222,6 +225,11 @@ class Probe:
 
     def _clean_up(self) -> None:
         self._connection.close()
+
+    def is_untouched(self) -> bool:
+        """Tell whether nobody has made anything in the database yet."""
+        tables = "SELECT 1 FROM pg_tables WHERE tablename LIKE 'chatkit%'"
+        return not self.query(tables)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a SELECT on a connection of its own."""

@@ -10,9 +10,8 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
-import typing_extensions
 from chat_store_under_test import ChatStore, DatabaseOptions
 
 
@@ -24,6 +23,9 @@ class Probe:
     # Modules whose functions must not run on the thread of the event loop.
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
 
+    # Options of this database's that ChatStore must refuse.
+    BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"synchronous": "off"},)
+
     # Waits that are short enough for a test, whatever it is that the Store waits for.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5)
 
@@ -31,7 +33,7 @@ class Probe:
         self.path = directory / "chat.db"
         self.url = f"sqlite:///{self.path}"
 
-    def __enter__(self) -> typing_extensions.Self:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -41,6 +43,10 @@ class Probe:
         traceback: TracebackType | None,
     ) -> None:
         pass  # pytest removes the directory
+
+    def is_untouched(self) -> bool:
+        """Tell whether nobody has made anything in the database yet."""
+        return not self.path.exists()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a SELECT on a connection of its own."""
