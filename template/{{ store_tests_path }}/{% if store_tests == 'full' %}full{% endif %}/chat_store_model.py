@@ -3,6 +3,8 @@
 The state machine makes the same calls to a Store and to this model, and compares what comes of
 them. The methods are those of `chatkit.store.Store`, without the context: each owner has a model
 of its own, so that owners cannot meet (R12).
+
+This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 from datetime import datetime

@@ -2,6 +2,8 @@
 
 It is the SDK's own `ChatKitServer`, the same in every respect but that a script stands in for the
 model, so the tests see the Store called as it is called in production.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import asyncio

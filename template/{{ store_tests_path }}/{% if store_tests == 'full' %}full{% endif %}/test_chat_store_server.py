@@ -3,6 +3,8 @@
 Every test sends requests as a client does and then looks at what the Store holds; another owner
 who sends the same request sees nothing and changes nothing. A test's name begins with the request
 type, which the last test relies on.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import base64

@@ -1,4 +1,7 @@
-"""Budgets: what a call may cost, in statements, which are the same on every machine."""
+"""Budgets: what a call may cost, in statements, which are the same on every machine.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
+"""
 
 import pytest
 from chat_store_database import Probe

@@ -3,6 +3,8 @@
 The SDK's real server plays a turn that is cancelled where it waits for the first time, then one
 that is cancelled where it waits for the second time, and so on to the end. Wherever that is, the
 thread must then hold what the server has handed to the Store, each item once and in order.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import asyncio

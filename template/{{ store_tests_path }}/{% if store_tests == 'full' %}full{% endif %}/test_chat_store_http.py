@@ -2,6 +2,8 @@
 
 The application answers as the SDK's guide has it. Pressing Stop in a client cuts the connection;
 Starlette then cancels the stream in a way that no test in-process can stand in for.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import time

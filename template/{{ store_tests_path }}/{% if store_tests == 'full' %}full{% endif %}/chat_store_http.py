@@ -1,4 +1,7 @@
-"""Runs an application under real uvicorn, and speaks ChatKit's protocol to it over HTTP."""
+"""Runs an application under real uvicorn, and speaks ChatKit's protocol to it over HTTP.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
+"""
 
 import json
 import time

@@ -7,6 +7,8 @@ minutes, and prints that as Python code.
 The quick profile makes the same sequences on each run. With CHAT_STORE_THOROUGH=1 they are more,
 and others each time; a failure is repeated by putting the decorator that it prints on the class
 `Machine`.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import itertools

@@ -1,0 +1,472 @@
+"""Running: R31 to R40 of the Store's contract, in depth.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import traceback
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from chat_store_adapter import only_own
+from chat_store_database import Probe
+from chat_store_fixtures import MIGRATIONS, PACKAGE, Command, applied
+from chat_store_tools import (
+    READS,
+    WRITES,
+    a_message,
+    a_note,
+    a_thread,
+    async_test,
+    count_rows,
+    fill,
+    finish,
+    run_async,
+    save_one_of_each,
+    stored_rows,
+    walk,
+)
+from chat_store_under_test import (
+    ChatStore,
+    DatabaseError,
+    DatabaseTimeoutError,
+    RequestContext,
+    StoreClosedError,
+)
+from chatkit.store import AttachmentStore, NotFoundError
+from test_chat_store_running import assert_same_signature, blocking_calls, recover
+
+
+@async_test
+async def test_R31_what_a_cancelled_stream_stores_while_it_ends_is_stored(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    has_begun = asyncio.Event()
+
+    async def stream() -> None:
+        try:
+            has_begun.set()
+            await anyio.sleep_forever()
+        except asyncio.CancelledError:
+            await store.add_thread_item("thr_1", a_message("msg_1"), alice)
+            await store.add_thread_item("thr_1", a_note("cancelled", "hid_1"), alice)
+            raise
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(stream)
+        await has_begun.wait()
+        group.cancel_scope.cancel()
+    assert [item.id for item in await walk(store, alice)] == ["msg_1", "hid_1"]
+
+
+@async_test
+async def test_R31_a_write_that_fails_without_cancellation_raises(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    probe.refuse_items()
+    with pytest.raises(DatabaseError):
+        await finish(store.add_thread_item("thr_1", a_message(), alice))
+
+
+@pytest.mark.parametrize("method", [*READS, *WRITES])
+@async_test
+async def test_R32_the_loop_goes_on_while_the_database_answers_nobody(
+    store: ChatStore, alice: RequestContext, probe: Probe, method: str
+) -> None:
+    await save_one_of_each(store, alice)
+    with probe.stalled(store):
+        call = asyncio.ensure_future({**READS, **WRITES}[method](store, alice))
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        assert not call.done()
+    await finish(call)
+
+
+@only_own
+@async_test
+async def test_R32_the_loop_goes_on_during_a_burst_of_writes(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    items = [a_message(f"msg_{number}") for number in range(300)]
+    writes = [
+        asyncio.ensure_future(store.add_thread_item("thr_1", item, alice))
+        for item in items
+    ]
+    ticks = 0
+    while not all(write.done() for write in writes):
+        await asyncio.sleep(0)
+        ticks += 1
+    await finish(asyncio.gather(*writes))
+    assert ticks > 1  # one that blocks makes all the writes in the first
+
+
+@async_test
+async def test_R32_no_file_is_opened_for_a_row_that_does_not_validate(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await fill(store, alice, 2)
+    probe.damage_item("msg_0001")
+    await store.load_thread_items("thr_1", None, 20, "asc", alice)
+    with blocking_calls(*probe.BLOCKING_MODULES) as found:
+        await store.load_thread_items("thr_1", None, 20, "asc", alice)
+    assert found == []
+
+
+@async_test
+async def test_R33_writes_that_another_process_locks_out_get_an_error_in_time(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
+) -> None:
+    await save_one_of_each(store, alice)
+    async with ChatStore(probe.url, **probe.HASTY) as hasty:
+        with probe.locked():
+            calls = [write(hasty, alice) for write in WRITES.values()]
+            outcomes = await finish(asyncio.gather(*calls, return_exceptions=True))
+        assert {type(outcome) for outcome in outcomes} == {DatabaseTimeoutError}
+        await recover(hasty, bob)
+
+
+@async_test
+async def test_R33_many_writes_that_another_process_locks_out_share_one_wait(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    items = [a_message(f"msg_{number}") for number in range(600)]
+    async with ChatStore(probe.url, **probe.HASTY) as hasty:
+        with probe.locked():
+            calls = [hasty.add_thread_item("thr_1", item, alice) for item in items]
+            await finish(asyncio.gather(*calls, return_exceptions=True))
+
+
+@async_test
+async def test_R33_connections_come_back_after_cancellations(
+    probe: Probe, alice: RequestContext, bob: RequestContext
+) -> None:
+    async with ChatStore(probe.url, auto_migrate=True, pool_size=1) as store:
+        await save_one_of_each(store, alice)
+        for wait in (0, 0.001):
+            with probe.stalled(store):
+                calls = [
+                    asyncio.ensure_future(call(store, alice))
+                    for call in [*READS.values(), *WRITES.values()] * 3
+                ]
+                await asyncio.sleep(wait)
+                for call in calls:
+                    call.cancel()
+            outcomes = await finish(asyncio.gather(*calls, return_exceptions=True))
+            assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+            await finish(save_one_of_each(store, bob))
+            for read in READS.values():
+                await finish(read(store, bob))
+
+
+@pytest.mark.parametrize("method", WRITES)
+@async_test
+async def test_R34_a_write_whose_connection_dies_at_commit_is_made_once_more(
+    store: ChatStore, alice: RequestContext, probe: Probe, method: str
+) -> None:
+    await save_one_of_each(store, alice, "before")
+    before = stored_rows(probe)
+    probe.break_at_commit(store)
+    await finish(WRITES[method](store, alice))
+    assert stored_rows(probe) != before
+    assert len(await walk(store, alice)) <= 1
+
+
+@async_test
+async def test_R34_calls_that_wait_together_succeed_although_connections_die(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    probe.break_connections(store)
+    items = [a_message(f"msg_{number:02}") for number in range(30)]
+    await finish(
+        asyncio.gather(
+            *(store.add_thread_item("thr_1", item, alice) for item in items),
+            *(store.load_thread("thr_1", alice) for _ in range(30)),
+        )
+    )
+    found = await walk(store, alice, limit=50)
+    assert sorted(found, key=lambda item: item.id) == items
+
+
+@async_test
+async def test_R34_a_database_that_stays_away_is_an_error_and_may_come_back(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await save_one_of_each(store, alice)
+    calls = {**READS, **WRITES}
+    options = probe.HASTY.copy()
+    options["pool_size"] = len(calls)
+    async with ChatStore(probe.url, **options) as hasty:
+        with probe.unreachable(hasty):
+            for _ in range(3):
+                started = [call(hasty, alice) for call in calls.values()]
+                outcomes = await finish(
+                    asyncio.gather(*started, return_exceptions=True)
+                )
+                for method, outcome in zip(calls, outcomes):
+                    assert isinstance(outcome, DatabaseError), method
+        await recover(hasty, alice)
+        for call in calls.values():
+            await finish(call(hasty, alice))
+
+
+@async_test
+async def test_R34_writers_that_lock_each_other_out_are_tried_again(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    threads = [a_thread(f"thr_{number}") for number in range(4)]
+    async with ChatStore(probe.url) as other:
+
+        async def write(through: ChatStore, turn: int) -> None:
+            for thread in threads if turn % 2 else threads[::-1]:
+                item = a_message(f"msg_{turn}", thread.id)
+                try:
+                    await through.save_thread(thread, alice)
+                    await through.add_thread_item(thread.id, item, alice)
+                    await through.save_item(thread.id, item, alice)
+                    if turn % 5 == 0:
+                        await through.delete_thread(thread.id, alice)
+                except NotFoundError:
+                    pass  # another has deleted the thread
+
+        await finish(
+            asyncio.gather(
+                *(write((store, other)[turn % 2], turn) for turn in range(12))
+            ),
+            seconds=30,
+        )
+
+
+@async_test
+async def test_R36_a_write_that_fails_takes_no_other_with_it(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    probe.refuse_items()
+    threads = [a_thread(f"thr_{number}") for number in range(2, 12)]
+    outcomes = await finish(
+        asyncio.gather(
+            *(store.save_thread(thread, alice) for thread in threads[:5]),
+            store.add_thread_item("thr_1", a_message(), alice),
+            *(store.save_thread(thread, alice) for thread in threads[5:]),
+            return_exceptions=True,
+        )
+    )
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    assert [type(failure) for failure in failures] == [DatabaseError]
+    page = await store.load_threads(20, None, "asc", alice)
+    assert sorted(page.data, key=lambda thread: int(thread.id[4:])) == [
+        a_thread(),
+        *threads,
+    ]
+
+
+@async_test
+async def test_R36_writers_of_the_same_item_leave_one_of_their_versions(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    versions = [a_message(text=f"version {number}") for number in range(40)]
+    async with ChatStore(probe.url) as other:
+        await finish(
+            asyncio.gather(
+                *(store.save_item("thr_1", item, alice) for item in versions[::2]),
+                *(other.add_thread_item("thr_1", item, alice) for item in versions),
+            )
+        )
+    items = await walk(store, alice)
+    assert len(items) == 1
+    assert items[0] in versions
+
+
+@async_test
+async def test_R37_stores_that_open_at_once_migrate_exactly_once(
+    old_probe: Probe, alice: RequestContext
+) -> None:
+    stores = [ChatStore(old_probe.url, auto_migrate=True) for _ in range(6)]
+    await finish(asyncio.gather(*(store.open() for store in stores)))
+    assert applied(old_probe) == MIGRATIONS
+    for store in stores:
+        await save_one_of_each(store, alice)
+        await store.close()
+
+
+@only_own
+@async_test
+async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    known = (await store.status()).known
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        f"VALUES (9000, '9000_from_the_future', {known})"
+    )
+    async with ChatStore(probe.url, auto_migrate=True) as late:
+        await save_one_of_each(late, alice)
+
+
+def test_R37_the_command_line_prints_the_sql_that_somebody_else_can_run(
+    probe: Probe, command: Command, alice: RequestContext
+) -> None:
+    status, printed = command("migrate", "--sql", url=probe.url)
+    assert status == 0
+    assert command("status", url=probe.url)[0] == 1  # nothing was done
+    probe.run_script(printed)
+    assert applied(probe) == MIGRATIONS
+    assert command("migrate", "--sql", url=probe.url) == (0, "")
+    store = ChatStore(probe.url)
+    run_async(store.open())
+    run_async(save_one_of_each(store, alice))
+    run_async(store.close())
+
+
+def test_R37_the_command_line_can_be_run_with_m(probe: Probe) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-m", PACKAGE, "migrate", "--url", probe.url],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert MIGRATIONS[0] in outcome.stdout
+    assert applied(probe) == MIGRATIONS
+
+
+@only_own
+def test_R38_attachment_ids_have_the_signature_of_the_sdks_attachment_store() -> None:
+    assert_same_signature(
+        ChatStore.generate_attachment_id, AttachmentStore[Any].generate_attachment_id
+    )
+
+
+def test_R39_a_url_in_the_wrong_place_is_not_printed(
+    probe: Probe, command: Command
+) -> None:
+    password = "s3cret-passw0rd"
+    for url in probe.urls_with(password):
+        for arguments in (["migrate", url], [url], [url, "status"], ["--" + url]):
+            status, printed = command(*arguments)
+            assert status == 2
+            assert password not in printed
+
+
+@only_own
+def test_R39_a_url_that_cannot_be_parsed_is_not_printed() -> None:
+    for url in ("nosuchdb://user:s3cret℀@localhost/x", "nosuchdb://user:s3cret@[x/y"):
+        with pytest.raises(ValueError) as caught:
+            ChatStore(url)
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@async_test
+async def test_R40_close_waits_for_a_write_that_its_caller_has_given_up(
+    probe: Probe, alice: RequestContext
+) -> None:
+    store = ChatStore(probe.url, auto_migrate=True, write_timeout=0.05)
+    await store.open()
+    with probe.locked():
+        with pytest.raises(DatabaseTimeoutError):
+            await finish(store.save_thread(a_thread(), alice))
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+    await finish(closing)
+    assert count_rows(probe, "chatkit_threads") == 1
+
+
+@async_test
+async def test_R40_two_that_close_at_once_both_wait_for_writes_in_flight(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    with probe.locked():
+        write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
+        await asyncio.sleep(0)
+        closing = [asyncio.ensure_future(store.close()) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert [call.done() for call in closing] == [False, False]
+    await finish(asyncio.gather(write, *closing))
+
+
+@only_own
+@async_test
+async def test_R40_a_store_can_be_opened_again(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    for _ in range(3):
+        await finish(store.close())
+        await finish(store.open())
+        assert await finish(store.load_thread("thr_1", alice)) == a_thread(
+            title="hello"
+        )
+        await finish(save_one_of_each(store, alice))
+
+
+@async_test
+async def test_R40_opening_while_it_is_being_closed_opens_it_again(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    with probe.locked():
+        write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
+        await asyncio.sleep(0)
+        calls = [asyncio.ensure_future(call) for call in (store.close(), store.open())]
+        await asyncio.sleep(0.05)
+    await finish(asyncio.gather(write, *calls))
+    assert await finish(store.load_thread("thr_1", alice)) == a_thread()
+
+
+@async_test
+async def test_R40_the_block_closes_the_store_when_it_ends_with_an_error(
+    probe: Probe, alice: RequestContext
+) -> None:
+    store = ChatStore(probe.url, auto_migrate=True)
+    with pytest.raises(ZeroDivisionError):
+        async with store:
+            raise ZeroDivisionError
+    with pytest.raises(StoreClosedError):
+        await store.load_thread("thr_1", alice)
+
+
+@pytest.mark.parametrize("delay", [0, 0.001, 0.003, 0.01])
+@async_test
+async def test_R40_opening_that_was_cancelled_leaves_nothing_behind(
+    probe: Probe, alice: RequestContext, delay: float
+) -> None:
+    store = ChatStore(probe.url, auto_migrate=True, pool_timeout=2)
+    for _ in range(3):
+        opening = asyncio.ensure_future(store.open())
+        await asyncio.sleep(delay)
+        opening.cancel()
+        await finish(asyncio.wait({opening}))
+    await finish(store.open())
+    await finish(save_one_of_each(store, alice))
+    await finish(store.close())
+
+
+@async_test
+async def test_R40_a_store_whose_closing_was_cancelled_can_be_opened_again(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    with probe.locked():
+        write = asyncio.ensure_future(store.save_thread(a_thread("thr_2"), alice))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        opening = asyncio.ensure_future(store.open())
+        await asyncio.sleep(0.01)
+    await finish(asyncio.gather(write, opening, asyncio.wait({closing})))
+    assert closing.cancelled()
+    await finish(save_one_of_each(store, alice))
+    await finish(store.close())

@@ -1,0 +1,219 @@
+"""Threads and items: R01 to R11 of the Store's contract, in depth.
+
+This directory comes with the answer store_tests=full, and is deleted with it.
+"""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+from chat_store_adapter import make_context, only_own
+from chat_store_database import Probe
+from chat_store_tools import (
+    READS,
+    WRITES,
+    a_message,
+    a_thread,
+    a_tool_call,
+    async_test,
+    count_rows,
+    fill,
+    finish,
+    later,
+    save_one_of_each,
+)
+from chat_store_under_test import (
+    ChatStore,
+    DatabaseError,
+    OwnerError,
+    RequestContext,
+    keys,
+    owner_id,
+)
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    ThreadItem,
+    ThreadMetadata,
+)
+from test_chat_store_threads_and_items import (
+    BAD_IDS,
+    GOOD_IDS,
+    assert_is_gone,
+    load_items,
+    load_threads,
+)
+
+
+@async_test
+async def test_R02_loading_an_item_by_another_thread_raises_not_found(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    await store.save_thread(a_thread("thr_2"), alice)
+    for thread_id in ("thr_2", "thr_absent"):
+        with pytest.raises(NotFoundError, match="^Item msg_1 not found$"):
+            await store.load_item(thread_id, "msg_1", alice)
+
+
+@async_test
+async def test_R04_saving_what_another_owner_has_leaves_it_with_its_owner(
+    store: ChatStore, alice: RequestContext, bob: RequestContext
+) -> None:
+    await save_one_of_each(store, alice, "of alice")
+    await save_one_of_each(store, bob, "of bob")
+    assert await load_threads(store, alice) == [a_thread(title="of alice")]
+    assert await load_items(store, alice) == [a_message(text="of alice")]
+
+
+@async_test
+async def test_R05_adding_an_item_many_times_at_once_stores_it_once(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    add = WRITES["add_thread_item"]
+    await asyncio.gather(*(add(store, alice) for _ in range(10)))
+    assert await load_items(store, alice) == [a_message()]
+    assert count_rows(probe, "chatkit_items") == 1
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"),
+    [
+        (a_message(keys.PLACEHOLDER_ID), "message"),
+        (a_tool_call(keys.PLACEHOLDER_ID), "tool_call"),
+    ],
+    ids=["message", "tool call"],
+)
+@async_test
+async def test_R06_the_id_is_minted_once_although_the_write_is_retried(
+    store: ChatStore,
+    probe: Probe,
+    alice: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+    item: ThreadItem,
+    kind: str,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def mint(item_type: str, thread: ThreadMetadata, context: RequestContext) -> str:
+        assert context is alice
+        asked.append((item_type, thread.id))
+        return f"minted_{len(asked)}"
+
+    await store.save_thread(a_thread(), alice)
+    monkeypatch.setattr(store, "generate_item_id", mint)
+    probe.break_connections(store)
+    await store.add_thread_item("thr_1", item, alice)
+    assert asked == [(kind, "thr_1")]
+    assert probe.query("SELECT id FROM chatkit_items") == [("minted_1",)]
+
+
+@async_test
+async def test_R09_deleting_twice_is_the_same_as_deleting_once(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
+        for _ in range(2):
+            await WRITES[method](store, alice)
+
+
+@async_test
+async def test_R10_delete_thread_is_one_step(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await fill(store, alice, 3)
+    probe.refuse_deleting_items()
+    with pytest.raises(DatabaseError):
+        await store.delete_thread("thr_1", alice)
+    assert await store.load_thread("thr_1", alice) == a_thread()
+    assert len(await load_items(store, alice)) == 3
+
+
+@pytest.mark.parametrize(
+    ("saved", "late"),
+    [
+        ([0], later(-1)),
+        ([0], later(0)),
+        ([0], later(0).astimezone()),
+        ([0, 10], later(5)),
+        ([0, 10], later(10)),
+        ([0, 10, 5], later(10)),
+        ([10, 0], later(10)),
+    ],
+)
+@async_test
+async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
+    store: ChatStore,
+    probe: Probe,
+    alice: RequestContext,
+    saved: list[int],
+    late: datetime,
+) -> None:
+    for seconds in saved:
+        await store.save_thread(a_thread(created_at=later(seconds)), alice)
+    await store.delete_thread("thr_1", alice)
+    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
+        await store.save_thread(a_thread(created_at=late), alice)
+    await assert_is_gone(store, probe, alice)
+
+
+@async_test
+async def test_R10_an_item_waits_for_a_deletion_that_is_under_way_and_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    with probe.deleting_threads():
+        call = asyncio.ensure_future(store.add_thread_item("thr_1", a_message(), alice))
+        await asyncio.wait({call}, timeout=0.2)
+    with pytest.raises(NotFoundError):
+        await finish(call)
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+async def assert_is_refused(
+    store: ChatStore, probe: Probe, context: RequestContext
+) -> None:
+    """Check that nothing can be done with a context whose owner cannot be a key."""
+    for call in (*WRITES.values(), *READS.values()):
+        with pytest.raises(OwnerError):
+            await call(store, context)
+    for table in ("chatkit_threads", "chatkit_items", "chatkit_attachments"):
+        assert count_rows(probe, table) == 0
+
+
+@only_own
+@pytest.mark.parametrize("owner", GOOD_IDS.values(), ids=GOOD_IDS)
+@async_test
+async def test_R11_any_text_of_1_to_255_characters_is_an_owner(
+    store: ChatStore, probe: Probe, owner: str
+) -> None:
+    # The context may join the owner with something else, which counts.
+    room = 256 - len(owner_id(make_context("x")))
+    context = make_context(owner[:room])
+    await save_one_of_each(store, context)
+    assert await load_threads(store, context) == [a_thread(title="hello")]
+    assert await load_items(store, context) == [a_message()]
+    rows = probe.query("SELECT owner_id FROM chatkit_threads")
+    assert rows == [(owner_id(context),)]
+
+
+@only_own
+@pytest.mark.parametrize("owner", BAD_IDS.values(), ids=BAD_IDS)
+@async_test
+async def test_R11_any_other_owner_is_refused(
+    store: ChatStore, probe: Probe, owner: str
+) -> None:
+    await assert_is_refused(store, probe, make_context(owner))
+    assert issubclass(OwnerError, ValueError)
+
+
+@only_own
+@pytest.mark.parametrize("character", ["x", "\U0001f600"])
+@async_test
+async def test_R11_an_owner_of_one_character_more_is_refused(
+    store: ChatStore, probe: Probe, character: str
+) -> None:
+    room = 256 - len(owner_id(make_context("x")))
+    assert len(owner_id(make_context(character * room))) == 255
+    await assert_is_refused(store, probe, make_context(character * (room + 1)))
