@@ -68,6 +68,10 @@ class Database:
     ) -> None:
         if pool_size < 1:
             raise ValueError(f"pool_size must be at least 1, not {pool_size}")
+        if not pool_timeout > 0:
+            raise ValueError(
+                f"pool_timeout must be more than 0 seconds, not {pool_timeout}"
+            )
         if synchronous not in ("full", "normal"):
             raise ValueError(
                 f"synchronous must be 'full' or 'normal', not {synchronous!r}"
