@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar
@@ -245,8 +246,10 @@ def _list_migrations(connection: sqlite3.Connection) -> dict[int, int]:
 
 def _create(path: str) -> None:
     if path != MEMORY:
-        # It will hold what people wrote, so only its owner may read it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # It will hold what people wrote, so only its owner may read it. A file that
+        # exists is not opened: closing it again would drop SQLite's locks on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _apply(
