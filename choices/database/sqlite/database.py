@@ -12,7 +12,6 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar
@@ -158,7 +157,8 @@ class Database:
         """
         cancelled = threading.Event()
         try:
-            await self._call(asyncio.to_thread(_create, self._path))
+            if self._path != MEMORY:
+                await self._call(asyncio.to_thread(_create, self._path))
             return await self._call(
                 self._writers.run(partial(_apply, migration, cancelled))
             )
@@ -245,11 +245,11 @@ def _list_migrations(connection: sqlite3.Connection) -> dict[int, int]:
 
 
 def _create(path: str) -> None:
-    if path != MEMORY:
-        # It will hold what people wrote, so only its owner may read it. A file that
-        # exists is not opened: closing it again would drop SQLite's locks on it.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if not os.path.exists(path):
+        # By SQLite: it would lose its locks on a file that is opened and closed beside
+        # it. The file will hold what people wrote, so only its owner may read it.
+        sqlite3.connect(path).close()
+        os.chmod(path, 0o600)
 
 
 def _apply(
