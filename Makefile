@@ -1,13 +1,16 @@
-# Needs Python 3.10 or newer, make and git; everything else goes into .venv.
+# Needs Python 3.11 or newer, make and git; everything else goes into .venv.
 
 PYTHON ?= python3
 VENV := .venv
+# What the drivers of each database need, and what the tests need beside them.
+DATABASES := $(wildcard choices/database/*/testing/requirements.txt)
 
 .PHONY: help
 help:  ## Show this list
 	@echo "make demo   render the template, talk to its example server, look into the database"
-	@echo "make test   run all tests of the template (some minutes)"
-	@echo "make matrix run the rendered suite on every server and through a pooler, and old code on newer tables"
+	@echo "make test   run all tests of the template, and the promises of each flavor (some minutes)"
+	@echo "make matrix run the full suite on every server and through a pooler, and old code on newer tables"
+	@echo "make cluster   take nodes away from a Galera cluster"
 	@echo "make mutants   break the rendered Store in many ways, and see the rendered suite notice each"
 	@echo "make patterns  run the suite on Stores as people publish them, and write what it says into the docs"
 	@echo "make examples  render each flavor into docs/examples"
@@ -27,6 +30,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	scripts/install_servers.sh
 	$(VENV)/bin/python -m pytest
+
+.PHONY: cluster
+cluster: $(VENV)/.installed
+	scripts/install_servers.sh
+	$(VENV)/bin/python -m pytest -m cluster -n 0
 
 .PHONY: matrix
 matrix: $(VENV)/.installed
@@ -73,19 +81,20 @@ clean:
 	rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache
 
 # Made last, so that an interrupted installation starts again.
-$(VENV)/.installed: requirements-dev.txt requirements-suite.txt
+$(VENV)/.installed: requirements-dev.txt requirements-suite.txt $(DATABASES)
 	@command -v git >/dev/null || { \
 	  echo "git is missing. Debian, Ubuntu: apt-get install git"; exit 1; }
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "$(PYTHON) is missing. Debian, Ubuntu: apt-get install python3 python3-venv"; \
 	  echo "Under another name: make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), but Python 3.10 or newer is needed."; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), but Python 3.11 or newer is needed."; \
 	  echo "Where there is one, name it: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $(addprefix -r ,requirements-dev.txt $(DATABASES))
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed requirements-bench.txt

@@ -3,15 +3,14 @@
 # questions: as root on Debian or Ubuntu. Elsewhere it does nothing, and the tests say what they miss.
 # The tests start their own instances, so the services of the packages are kept from starting.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 missing=()
 has() { PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; }
-has mariadbd || missing+=(mariadb-server)
-[ -e /usr/lib/galera/libgalera_smm.so ] || missing+=(galera-4)
-has rsync || missing+=(rsync)
+for packages in choices/database/*/testing/packages.sh; do
+  . "$packages"
+done
 has curl || missing+=(curl)  # the commands in docs/ use it
-compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
-has pgbouncer || missing+=(pgbouncer)
 if [ ${#missing[@]} = 0 ] || [ "$(id -u)" != 0 ] || ! has apt-get; then
   exit
 fi

@@ -3,6 +3,7 @@
     python -m scripts.matrix                   all of it
     python -m scripts.matrix --only asyncpg    the runs whose name holds a text
     python -m scripts.matrix --list            only names the runs
+    python -m scripts.matrix --promises        only the promises, each flavor on its usual server
 
 A run is named after a flavor, and after the server: the installed one, another version, or a pooler
 before it. Those that are named after versions of the template have the code and the suite of one
@@ -57,7 +58,7 @@ class Leg:
 
 
 def legs() -> list[Leg]:
-    """Give all runs."""
+    """Give all runs; of each flavor, that on its usual server first."""
     given: list[Leg] = []
     seen: set[str] = set()
     for flavor, way in FLAVORS.items():
@@ -82,8 +83,12 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="runs whose name holds TEXT")
     parser.add_argument("--list", action="store_true", help="only name the runs")
+    parser.add_argument("--promises", action="store_true", help="only the promises of each flavor")
+    parser.add_argument("--python", default=sys.executable, help="what runs the suites")
     arguments = parser.parse_args()
     chosen = [leg for leg in legs() if arguments.only in str(leg)]
+    if arguments.promises:
+        chosen = list({leg.flavor: leg for leg in reversed(chosen)}.values())[::-1]
     if arguments.list:
         print(*chosen, sep="\n")
         return 0
@@ -93,7 +98,7 @@ def main() -> int:
     failed: list[Leg] = []
     missing: dict[Leg, MissingError] = {}
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
-        projects = Projects(Path(directory))
+        projects = Projects(Path(directory), "promises" if arguments.promises else "full")
         for leg in chosen:
             project = projects.give(leg.flavor, *leg.versions)
             if project is None:
@@ -103,7 +108,7 @@ def main() -> int:
             start = database(FLAVORS[leg.flavor]["store_database"]).places[leg.place]
             try:
                 with start(suite) as place:
-                    if not passes(leg, project, place):
+                    if not passes(leg, project, place, arguments.python):
                         failed.append(leg)
             except MissingError as error:
                 missing[leg] = error
@@ -120,10 +125,12 @@ class Projects:
 
     Args:
         directory: Where they go.
+        depth: How deep their suites are.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, depth: str) -> None:
         self._directory = directory
+        self._depth = depth
         self._template = history.build(directory / "template")
 
     def give(self, flavor: str, code: str, tables: str) -> Path | None:
@@ -148,16 +155,16 @@ class Projects:
     def _render(self, flavor: str, version: str) -> Path:
         project = self._directory / f"{flavor}-{version}"
         if not project.exists():
-            answers = {**FLAVORS[flavor], "store_tests": "full"}
+            answers = {**FLAVORS[flavor], "store_tests": self._depth}
             render(self._template, project, answers, vcs_ref=version)
         return project
 
 
-def passes(leg: Leg, project: Path, place: Place) -> bool:
+def passes(leg: Leg, project: Path, place: Place, python: str) -> bool:
     """Run the suite of a project in a place; say how it went."""
     began = time.monotonic()
     done = run(
-        *(sys.executable, "-m", "pytest", "-q", "-n", str(os.cpu_count()), "tests"),
+        *(python, "-m", "pytest", "-q", "-n", str(os.cpu_count()), "tests"),
         cwd=project,
         env=place.environment,
         without="PYTEST_",

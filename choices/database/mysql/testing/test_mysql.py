@@ -189,6 +189,7 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.mark.cluster
 def test_a_cluster_that_loses_a_node_loses_no_write_and_shows_each_at_every_node(
     project: Path, cluster: Cluster, record_property: Callable[[str, object], None]
 ) -> None:
