@@ -11,7 +11,7 @@ import pytest
 
 from devtools.rendering import run, write
 
-OLDEST_PYTHON = "3.10"
+OLDEST_PYTHON = "3.11"
 
 
 def mypy(

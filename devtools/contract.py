@@ -110,10 +110,10 @@ def unwritten_changes(section: str, before: Path | None, after: Path) -> list[st
     ]
 
 
-def section_of(changelog: str, version: str) -> str | None:
-    """Give the text of a version's section; None where there is no such heading with a date."""
-    heading = rf"## {re.escape(version)} \(\d{{4}}-\d{{2}}-\d{{2}}\)"
-    found = re.search(rf"^{heading}\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+def section_of(changelog: str, version: str | None) -> str | None:
+    """Give the text of a version's section, or of what is unreleased; None where there is none."""
+    heading = rf"{re.escape(version)} \(\d{{4}}-\d{{2}}-\d{{2}}\)" if version else "Unreleased"
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     return found[1].strip() if found else None
 
 

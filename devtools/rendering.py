@@ -120,6 +120,22 @@ class Render:
         return str(self.answers.get("store_tests_path", "tests/chat_store"))
 
     @property
+    def flavor(self) -> str:
+        """The database, and the driver where there is a choice."""
+        parts = (self.answers.get(name) for name in ("store_database", "store_driver"))
+        return "-".join(str(part) for part in parts if part)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the suite is the full one."""
+        return self.answers.get("store_tests") == "full"
+
+    @property
+    def test_roots(self) -> list[str]:
+        """Where in the project the modules of the suite are imported from."""
+        return [self.tests, f"{self.tests}/full"]
+
+    @property
     def root(self) -> str:
         """Where in the project its packages are imported from."""
         return "src" if self.package.startswith("src/") else "."

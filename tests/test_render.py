@@ -12,7 +12,7 @@ import yaml
 from pytest_copie.plugin import Copie
 
 from devtools.checkers import expect_success, mypy, pyright
-from devtools.combinations import all_pairs, each_once, factors, merged
+from devtools.combinations import FLAVORS, all_pairs, each_once, factors, merged
 from devtools.rendering import (
     ANSWERS_FILE,
     MY_APP,
@@ -44,12 +44,19 @@ def renders(tmp_path_factory: pytest.TempPathFactory, template_files: Path) -> l
 
 
 @pytest.fixture(scope="module")
-def suites(renders: list[Render]) -> list[Render]:
-    """Choose renders with each answer at least once: each brings files of its own to a suite."""
-    chosen: dict[tuple[str, object], Render] = {}
+def checked(renders: list[Render]) -> list[Render]:
+    """Choose what type checkers look at, which takes long: each answer at least once.
+
+    And the full suite of each flavor, and deterministic ids with each context, since they read it.
+    """
+    chosen: dict[object, Render] = {}
     for one in renders:
         for answer in one.answers.items():
             chosen.setdefault(answer, one)
+        if one.is_deep:
+            chosen.setdefault(one.flavor, one)
+        if one.answers["store_id_format"] == "deterministic":
+            chosen.setdefault(one.path, one)
     return list({one.path: one for one in chosen.values()}.values())
 
 
@@ -79,7 +86,7 @@ def test_the_pairs_are_all_there() -> None:
 def test_every_module_compiles(renders: list[Render]) -> None:
     for path in python_files(renders):
         compile(path.read_bytes(), path, "exec")
-        ast.parse(path.read_bytes(), feature_version=(3, 10))
+        ast.parse(path.read_bytes(), feature_version=(3, 11))
 
 
 def test_ruff_finds_nothing(renders: list[Render], tool: Callable[[str], str]) -> None:
@@ -93,31 +100,28 @@ def test_ruff_would_format_nothing(renders: list[Render], tool: Callable[[str], 
 
 
 def test_mypy_finds_nothing_in_the_packages(
-    renders: list[Render], tool: Callable[[str], str], tmp_path: Path
+    checked: list[Render], tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     write(tmp_path, MY_APP)
-    directory = renders[0].path.parent
-    packages = [f"{each.path.name}/{each.package}" for each in renders]
+    directory = checked[0].path.parent
+    packages = [f"{each.path.name}/{each.package}" for each in checked]
     expect_success(mypy(tool("mypy"), directory, [tmp_path], packages, tmp_path / "cache"))
 
 
-def test_mypy_finds_nothing_in_the_suites(
-    suites: list[Render], tool: Callable[[str], str], tmp_path: Path
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_mypy_finds_nothing_in_a_suite(
+    flavor: str, checked: list[Render], tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     """Each in a run of its own, since their modules share their names."""
-    for one in suites:
-        roots = [one.path / one.root, one.path / one.tests]
-        expect_success(mypy(tool("mypy"), one.path, roots, [one.tests], tmp_path / "cache"))
+    one = next(it for it in checked if it.is_deep and it.flavor == flavor)
+    roots = [one.path / one.root, *(one.path / directory for directory in one.test_roots)]
+    expect_success(mypy(tool("mypy"), one.path, roots, [one.tests], tmp_path / "cache"))
 
 
-def test_pyright_finds_nothing(
-    renders: list[Render], suites: list[Render], tool: Callable[[str], str]
-) -> None:
-    directory = renders[0].path.parent
-    include = [f"{one.path.name}/{one.package}" for one in renders]
-    include += [f"{one.path.name}/{one.tests}" for one in suites]
-    roots = {one.path.name: [one.root, one.tests] for one in renders}
-    expect_success(pyright(tool, directory, roots, include))
+def test_pyright_finds_nothing(checked: list[Render], tool: Callable[[str], str]) -> None:
+    include = [f"{one.path.name}/{part}" for one in checked for part in (one.package, one.tests)]
+    roots = {one.path.name: [one.root, *one.test_roots] for one in checked}
+    expect_success(pyright(tool, checked[0].path.parent, roots, include))
 
 
 def test_nothing_of_jinja_is_left(renders: list[Render]) -> None:
@@ -166,17 +170,33 @@ def test_only_our_directories_and_the_answers_file_are_written(
         assert set(files_of(one.path)) == ours | theirs
 
 
-def test_names_depend_on_no_answer_but_for_the_example_server_and_waiting_for_servers(
+def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
     renders: list[Render],
 ) -> None:
     """A path that vanishes when an answer changes would take the user's edits with it."""
-    names = [set(one.names()) for one in renders]
-    sometimes = names[0].union(*names) - names[0].intersection(*names)
-    assert sometimes == {
-        "PACKAGE/example_server.py",
-        "TESTS/test_chat_store_example_server.py",
-        "PACKAGE/waiting.py",
+    with_answer: dict[str, Callable[[Render], object]] = {
+        r"PACKAGE/dialect\.py": lambda it: it.answers["store_database"] != "sqlite",
+        r"TESTS/full/.*": lambda it: it.is_deep,
+        r".*\bexample_server\.py": lambda it: it.answers["store_example_server"],
+        r".*[/_]transfer\b.*": lambda it: it.answers["store_transfer"],
     }
+    names = set().union(*(one.names() for one in renders))
+    for name in names:
+        found = [it for like, it in with_answer.items() if re.fullmatch(like, name)]
+        for one in renders:
+            assert (name in one.names()) == all(is_asked(one) for is_asked in found), name
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_every_rule_has_a_promise_and_every_test_a_rule_that_there_is(
+    flavor: str, project_of: Callable[[str], Path]
+) -> None:
+    """Also where only the promises are rendered."""
+    suite = project_of(flavor) / "tests"
+    named = re.findall(
+        r"def test_(R\d+)_", "".join(path.read_text("utf-8") for path in suite.rglob("*.py"))
+    )
+    assert set(named) == {f"R{number:02}" for number in range(1, 41)}
 
 
 def test_rendering_again_gives_the_same_bytes(renders: list[Render], template_files: Path) -> None:
