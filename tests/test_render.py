@@ -177,7 +177,7 @@ def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
     with_answer: dict[str, Callable[[Render], object]] = {
         r"PACKAGE/dialect\.py": lambda it: it.answers["store_database"] != "sqlite",
         r"TESTS/full/.*": lambda it: it.is_deep,
-        r".*\bexample_server\.py": lambda it: it.answers["store_example_server"],
+        r".*example_server\.py": lambda it: it.answers["store_example_server"],
         r".*[/_]transfer\b.*": lambda it: it.answers["store_transfer"],
     }
     names = set().union(*(one.names() for one in renders))
