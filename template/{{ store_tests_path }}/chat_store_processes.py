@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import json
 import logging
 import sys
 from collections import defaultdict
@@ -29,8 +28,6 @@ LANES = 3
 
 TIED = 10
 """How many items of a task follow each other with the same `created_at`."""
-
-END_OF_REPORT = "that is all\n"
 
 WITHOUT_END = "1000000"
 """How much a process is to write that is killed before."""
@@ -73,17 +70,6 @@ def go_on(waiting: Sequence["Popen[str]"]) -> None:
         assert process.stdin is not None
         process.stdin.write("go on\n")
         process.stdin.flush()
-
-
-def report_of(process: "Popen[str]") -> list[str]:
-    """Read what a process reports, up to its END_OF_REPORT; fail if it breaks off before."""
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        if line == END_OF_REPORT:
-            return lines
-        lines.append(line.strip())
-    raise AssertionError(process.communicate()[1])
 
 
 def text_of(item: ThreadItem) -> str:
@@ -154,8 +140,7 @@ def append() -> None:
     """Append to threads, and print "thread text" of each item once it is acknowledged.
 
     The arguments of the process are the database's URL, its own name, the threads' ids, joined
-    by commas, and how many items each of its tasks appends to each thread. At the end it prints,
-    for each thread, the ids of the items as it sees them in either order.
+    by commas, and how many items each of its tasks appends to each thread.
     """
     # Drivers log each attempt to reach a server that is away. Nobody reads it meanwhile, and
     # a process whose pipe is full stands still.
@@ -183,15 +168,3 @@ async def _append(url: str, name: str, threads: str, count: str) -> None:
     async with ChatStore(url, pool_timeout=60, write_timeout=60) as store:
         wait_for_the_word("ready")
         await asyncio.gather(*(write(lane) for lane in range(LANES)))
-        wait_for_the_word(END_OF_REPORT.strip())
-        for thread_id in thread_ids:
-            print(json.dumps(await ids_in_both_orders(store, context, thread_id)))
-
-
-async def ids_in_both_orders(
-    store: ChatStore, context: RequestContext, thread_id: str
-) -> list[list[str]]:
-    """Give the ids of a thread's items, ascending and descending, by pages of two sizes."""
-    oldest = await walk(store, context, thread_id=thread_id, limit=17)
-    newest = await walk(store, context, thread_id=thread_id, limit=23, order="desc")
-    return [[item.id for item in oldest], [item.id for item in newest]]

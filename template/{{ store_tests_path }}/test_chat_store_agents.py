@@ -96,3 +96,21 @@ async def test_R06_each_message_of_a_turn_has_an_id_of_its_own(
     first, second = id_of(after[0]), id_of(after[-1])
     assert first != second
     assert after == [*message_events(first, "first"), *message_events(second, "second")]
+
+
+@async_test
+async def test_R06_removing_the_placeholder_removes_every_message_of_the_run(
+    turn: AgentContext[RequestContext],
+) -> None:
+    events = [
+        *message_events(FAKE, "first"),
+        *message_events("msg_real", "kept"),
+        *message_events(FAKE, "second")[:2],
+        ThreadItemRemovedEvent(item_id=FAKE),
+    ]
+    after = await collect(events, turn)
+    first, second = id_of(after[0]), id_of(after[8])
+    assert after[10:] == [
+        ThreadItemRemovedEvent(item_id=first),
+        ThreadItemRemovedEvent(item_id=second),
+    ]

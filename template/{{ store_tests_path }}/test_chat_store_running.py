@@ -48,6 +48,9 @@ from chatkit.store import NotFoundError, Store
 SECRET = "what nobody else may read"
 
 
+# --- R31: a write finishes although its caller is cancelled
+
+
 @pytest.mark.parametrize("cancellations", [1, 3])
 @pytest.mark.parametrize("method", WRITES)
 @async_test
@@ -138,27 +141,19 @@ async def test_R31_a_write_that_fails_after_its_task_was_cancelled_is_logged(
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("method", "way"),
-    [
-        *((method, "not cancelled") for method in WRITES),
-        ("add_thread_item", "task"),
-        ("add_thread_item", "scope"),
-    ],
-)
+@pytest.mark.parametrize("way", ["not cancelled", "task", "scope"])
 @async_test
 async def test_R31_the_wait_ends_after_the_configured_time(
-    store: ChatStore, probe: Probe, alice: RequestContext, method: str, way: str
+    store: ChatStore, probe: Probe, alice: RequestContext, way: str
 ) -> None:
-    await save_one_of_each(store, alice, "before")
-    before = stored_rows(probe)
+    await store.save_thread(a_thread(), alice)
     async with ChatStore(probe.url, write_timeout=0.1, pool_timeout=60) as hasty:
         with probe.locked():
             scope = anyio.CancelScope()
 
             async def call_in_scope() -> None:
                 with scope:
-                    await WRITES[method](hasty, alice)
+                    await hasty.add_thread_item("thr_1", a_message(), alice)
 
             call = asyncio.ensure_future(call_in_scope())
             await asyncio.sleep(0)
@@ -169,21 +164,10 @@ async def test_R31_the_wait_ends_after_the_configured_time(
             expected = asyncio.CancelledError if way == "task" else DatabaseTimeoutError
             with pytest.raises(expected):
                 await finish(call)
-    assert stored_rows(probe) != before  # close() has waited for it
+    assert count_rows(probe, "chatkit_items") == 1  # close() has waited for it
 
 
-@async_test
-async def test_R32_the_loop_goes_on_while_a_write_waits(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    with probe.locked():
-        call = asyncio.ensure_future(store.add_thread_item("thr_1", a_message(), alice))
-        for _ in range(20):
-            await asyncio.sleep(0.001)
-        assert not call.done()
-    await finish(call)
-
+# --- R32: the event loop is not blocked
 
 FILE_FUNCTIONS = frozenset(
     ("access", "fstat", "listdir", "lstat", "mkdir", "open", "read", "rename")
@@ -221,22 +205,37 @@ def blocking_calls(*modules: str) -> Generator[list[str], None, None]:
 
 
 @async_test
+async def test_R32_the_loop_goes_on_while_a_write_waits(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    with probe.locked():
+        call = asyncio.ensure_future(store.add_thread_item("thr_1", a_message(), alice))
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        assert not call.done()
+    await finish(call)
+
+
+@async_test
 async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
-    await use_every_method(store, alice)  # the first use may import modules
-    with blocking_calls(*probe.BLOCKING_MODULES) as found:
-        await use_every_method(store, bob)
-        with pytest.raises(NotFoundError):
-            await store.load_thread("thr_absent", bob)
+    for context in (alice, bob):  # the first use may import modules
+        await store.save_thread(a_thread("thr_2"), context)
+        await store.save_item("thr_2", a_message("damaged", "thr_2"), context)
+        probe.damage_item("damaged")
+        with blocking_calls(*probe.BLOCKING_MODULES) as found:
+            await save_one_of_each(store, context)
+            for call in [*READS.values(), *WRITES.values()]:
+                await call(store, context)
+            await store.load_thread_items("thr_2", None, 20, "asc", context)
+            with pytest.raises(NotFoundError):
+                await store.load_thread("thr_absent", context)
     assert found == []
 
 
-async def use_every_method(store: ChatStore, context: RequestContext) -> None:
-    """Call each method that reads or writes."""
-    await save_one_of_each(store, context)
-    for call in [*READS.values(), *WRITES.values()]:
-        await call(store, context)
+# --- R33: a bounded pool
 
 
 @async_test
@@ -269,18 +268,6 @@ async def test_R33_callers_of_an_exhausted_pool_get_an_error_in_time(
         await recover(hasty, bob)
 
 
-async def recover(store: ChatStore, context: RequestContext) -> None:
-    """Write and read, as soon as the Store's connections are free again."""
-    for _ in range(50):
-        try:
-            await finish(save_one_of_each(store, context))
-            await finish(store.load_thread("thr_1", context))
-        except DatabaseError:
-            continue
-        return
-    raise AssertionError("The Store does not answer any more.")
-
-
 @async_test
 async def test_R33_connections_come_back_after_errors(
     probe: Probe, alice: RequestContext
@@ -294,6 +281,39 @@ async def test_R33_connections_come_back_after_errors(
             with pytest.raises(NotFoundError):
                 await finish(store.load_item("thr_1", "msg_2", alice))
         await finish(store.save_thread(a_thread(), alice))
+
+
+@only_own
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool_size": 0},
+        {"pool_timeout": 0},
+        {"no_such_option": 1},
+        *Probe.BAD_OPTIONS,
+    ],
+    ids=str,
+)
+def test_R33_a_bad_option_is_refused_by_its_name(
+    probe: Probe, options: dict[str, Any]
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=next(iter(options))):
+        ChatStore(probe.url, **options)
+
+
+async def recover(store: ChatStore, context: RequestContext) -> None:
+    """Write and read, as soon as the Store's connections are free again."""
+    for _ in range(50):
+        try:
+            await finish(save_one_of_each(store, context))
+            await finish(store.load_thread("thr_1", context))
+        except DatabaseError:
+            continue
+        return
+    raise AssertionError("The Store does not answer any more.")
+
+
+# --- R34: a connection that died is replaced
 
 
 @pytest.mark.parametrize("method", [*READS, *WRITES])
@@ -313,12 +333,18 @@ async def test_R34_a_call_succeeds_although_its_connection_has_died(
         assert (stored_rows(probe) != before) == (method in WRITES)
 
 
+# --- R35: what was acknowledged is stored
+
+
 @async_test
 async def test_R35_a_commit_is_on_disk_before_it_is_acknowledged(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await save_one_of_each(store, alice)
     assert probe.flaws_in_durability(store) == []
+
+
+# --- R36: concurrent writers
 
 
 @async_test
@@ -337,6 +363,50 @@ async def test_R36_writers_in_one_process_lose_and_duplicate_nothing(
     found = [item.id for item in await walk(store, alice, limit=50)]
     assert sorted(found) == [item.id for item in items]
 
+
+@async_test
+async def test_R36_a_write_that_fails_takes_no_other_with_it(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    probe.refuse_items()
+    threads = [a_thread(f"thr_{number}") for number in range(2, 12)]
+    outcomes = await finish(
+        asyncio.gather(
+            *(store.save_thread(thread, alice) for thread in threads[:5]),
+            store.add_thread_item("thr_1", a_message(), alice),
+            *(store.save_thread(thread, alice) for thread in threads[5:]),
+            return_exceptions=True,
+        )
+    )
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    assert [type(failure) for failure in failures] == [DatabaseError]
+    page = await store.load_threads(20, None, "asc", alice)
+    assert sorted(page.data, key=lambda thread: int(thread.id[4:])) == [
+        a_thread(),
+        *threads,
+    ]
+
+
+@async_test
+async def test_R36_writers_of_the_same_item_leave_one_of_their_versions(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    versions = [a_message(text=f"version {number}") for number in range(40)]
+    async with ChatStore(probe.url) as other:
+        await finish(
+            asyncio.gather(
+                *(store.save_item("thr_1", item, alice) for item in versions[::2]),
+                *(other.add_thread_item("thr_1", item, alice) for item in versions),
+            )
+        )
+    items = await walk(store, alice)
+    assert len(items) == 1
+    assert items[0] in versions
+
+
+# --- R37: the tables and the code
 
 MIGRATOR = """
 import asyncio
@@ -370,30 +440,6 @@ def test_R37_processes_that_start_at_once_migrate_exactly_once(
     assert len(by_whom) == len(set(by_whom))
 
 
-@async_test
-async def test_R37_tables_that_are_too_old_are_refused_with_what_to_run(
-    old_probe: Probe, alice: RequestContext
-) -> None:
-    store = ChatStore(old_probe.url)
-    with pytest.raises(SchemaError, match=f"`python -m {PACKAGE} migrate`"):
-        await store.open()
-    with pytest.raises(StoreClosedError):
-        await store.load_thread("thr_1", alice)
-    assert set(await store.migrate()) <= set(MIGRATIONS)
-    assert applied(old_probe) == MIGRATIONS
-    async with store:
-        await save_one_of_each(store, alice)
-
-
-@only_own
-@async_test
-async def test_R37_migrating_again_does_nothing(store: ChatStore, probe: Probe) -> None:
-    assert await store.migrate() == []
-    assert applied(probe) == MIGRATIONS
-    status = await store.status()
-    assert (status.pending, status.problem) == ([], None)
-
-
 @pytest.mark.parametrize("auto_migrate", [False, True])
 @async_test
 async def test_R37_tables_that_are_too_new_are_refused(
@@ -409,11 +455,59 @@ async def test_R37_tables_that_are_too_new_are_refused(
     await late.close()
 
 
+@async_test
+async def test_R37_tables_that_are_too_old_are_refused_with_what_to_run(
+    old_probe: Probe, alice: RequestContext
+) -> None:
+    store = ChatStore(old_probe.url)
+    with pytest.raises(SchemaError, match=f"`python -m {PACKAGE} migrate`"):
+        await store.open()
+    with pytest.raises(StoreClosedError):
+        await store.load_thread("thr_1", alice)
+    assert set(await store.migrate()) <= set(MIGRATIONS)
+    assert applied(old_probe) == MIGRATIONS
+    assert await store.migrate() == []
+    async with store:
+        await save_one_of_each(store, alice)
+
+
+@only_own
+@async_test
+async def test_R37_a_status_check_changes_nothing(probe: Probe) -> None:
+    status = await finish(ChatStore(probe.url).status())
+    assert (status.applied, status.problem is None) == (0, False)
+    assert probe.is_untouched()
+
+
+@only_own
+@async_test
+async def test_R37_status_and_close_do_not_wait_for_a_migration(
+    store: ChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_under_way, may_end = asyncio.Event(), asyncio.Event()
+
+    async def migrate_slowly(*_: object) -> list[str]:
+        is_under_way.set()
+        await may_end.wait()
+        return []
+
+    module = sys.modules[ChatStore.__module__]
+    monkeypatch.setattr(module, "apply_pending", migrate_slowly)
+    migration = asyncio.ensure_future(store.migrate())
+    await finish(is_under_way.wait())
+    assert (await finish(store.status())).problem is None
+    await finish(store.close())
+    may_end.set()
+    await finish(migration)
+
+
+@only_own
 def test_R37_the_command_line_migrates_and_tells_the_status(
     probe: Probe, command: Command
 ) -> None:
     status, printed = command("status", "--url", probe.url)
     assert status == 1
+    assert probe.is_untouched()
     # Scripts may read these lines.
     assert printed.splitlines()[:-1] == [
         "tables:  version 0",
@@ -428,6 +522,17 @@ def test_R37_the_command_line_migrates_and_tells_the_status(
     status, printed = command("status", url=probe.url)
     assert status == 0
     assert "pending" not in printed
+
+
+@only_own
+def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
+    store: ChatStore, probe: Probe, command: Command
+) -> None:
+    with probe.unreachable(store):
+        for name in ("status", "migrate"):
+            status, printed = command(name, url=probe.url)
+            assert status == 1
+            assert "Traceback" not in printed
 
 
 @only_own
@@ -449,6 +554,23 @@ def test_R37_the_command_line_says_what_is_wrong(
     assert "Traceback" not in printed
 
 
+@only_own
+@async_test
+async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    known = (await store.status()).known
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        f"VALUES (9000, '9000_from_the_future', {known})"
+    )
+    async with ChatStore(probe.url, auto_migrate=True) as late:
+        await save_one_of_each(late, alice)
+
+
+# --- R38: the signatures are the SDK's
+
+
 @pytest.mark.parametrize(
     "method", [name for name in vars(Store) if not name.startswith("_")]
 )
@@ -456,6 +578,13 @@ def test_R38_every_method_has_the_signature_of_the_sdk(
     store: ChatStore, method: str
 ) -> None:
     assert_same_signature(getattr(type(store), method), getattr(Store, method))
+
+
+@only_own
+def test_R38_the_store_is_the_sdks_for_the_request_context(store: ChatStore) -> None:
+    assert isinstance(store, Store)
+    assert vars(ChatStore)["__orig_bases__"] == (Store[RequestContext],)
+    assert not inspect.isabstract(ChatStore)
 
 
 def assert_same_signature(ours: Any, theirs: Any) -> None:
@@ -470,11 +599,7 @@ def assert_same_signature(ours: Any, theirs: Any) -> None:
     assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
 
 
-@only_own
-def test_R38_the_store_is_the_sdks_for_the_request_context(store: ChatStore) -> None:
-    assert isinstance(store, Store)
-    assert vars(ChatStore)["__orig_bases__"] == (Store[RequestContext],)
-    assert not inspect.isabstract(ChatStore)
+# --- R39: nothing private in logs and errors
 
 
 @only_own
@@ -516,6 +641,32 @@ async def test_R39_errors_and_logs_never_contain_what_users_wrote(
     assert SECRET not in caplog.text
 
 
+def test_R39_the_password_of_the_url_is_never_printed(
+    probe: Probe, command: Command
+) -> None:
+    password = "s3cret-passw0rd"
+    unreadable = (f"nosuchdb://u:{password}℀@host/x", f"nosuchdb://u:{password}@[x/y")
+    for url in (*probe.urls_with(password), *unreadable):
+        assert password not in run_async(failure_of(open_store(url)))
+        for arguments in (["status"], ["migrate"], ["migrate", "--url", url]):
+            status, printed = command(*arguments, url=url)
+            assert status in (1, 2)
+            assert password not in printed
+        for misplaced in (["migrate", url], [url], ["--" + url]):
+            status, printed = command(*misplaced)
+            assert status == 2
+            assert password not in printed
+
+
+@only_own
+@async_test
+async def test_R39_files_can_be_read_by_their_owner_only(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    assert probe.flaws_in_privacy() == []
+
+
 async def failure_of(call: Any) -> str:
     """Give all that can be printed of the error that a call ends with."""
     try:
@@ -525,22 +676,13 @@ async def failure_of(call: Any) -> str:
     raise AssertionError("The call did not fail.")
 
 
-def test_R39_the_password_of_the_url_is_never_printed(
-    probe: Probe, command: Command
-) -> None:
-    password = "s3cret-passw0rd"
-    for url in probe.urls_with(password):
-        assert password not in run_async(failure_of(open_store(url)))
-        for arguments in (["status"], ["migrate"], ["migrate", "--url", url]):
-            status, printed = command(*arguments, url=url)
-            assert status in (1, 2)
-            assert password not in printed
-
-
 async def open_store(url: str) -> None:
     """Open and close a Store."""
     async with ChatStore(url):
         pass
+
+
+# --- R40: opening and closing
 
 
 @async_test
@@ -569,19 +711,6 @@ async def test_R40_close_waits_for_writes_in_flight(
     ]
 
 
-@async_test
-async def test_R40_closing_twice_or_before_opening_is_safe(
-    probe: Probe, alice: RequestContext
-) -> None:
-    store = ChatStore(probe.url, auto_migrate=True)
-    await finish(store.close())
-    await store.open()
-    await finish(store.close())
-    await finish(store.close())
-    await store.open()
-    await finish(asyncio.gather(store.close(), store.close()))
-
-
 @pytest.mark.parametrize("method", [*READS, *WRITES])
 @async_test
 async def test_R40_using_it_before_opening_or_after_closing_says_so(
@@ -599,16 +728,56 @@ async def test_R40_using_it_before_opening_or_after_closing_says_so(
 
 
 @async_test
-async def test_R40_opening_an_open_store_does_nothing(
+async def test_R40_opening_and_closing_twice_is_safe_and_leaves_nothing_behind(
     probe: Probe, alice: RequestContext
 ) -> None:
     store = ChatStore(probe.url, auto_migrate=True)
-    await finish(asyncio.gather(store.open(), store.open(), store.open()))
-    await finish(store.open())
-    await finish(save_one_of_each(store, alice))
     await finish(store.close())
-    with pytest.raises(StoreClosedError):
-        await store.load_thread("thr_1", alice)
+    for _ in range(2):
+        await finish(asyncio.gather(store.open(), store.open(), store.open()))
+        await finish(store.open())
+        await finish(save_one_of_each(store, alice))
+        await finish(asyncio.gather(store.close(), store.close()))
+        await finish(store.close())
+        await eventually(lambda: probe.count_connections(store) == 0)
+        with pytest.raises(StoreClosedError):
+            await store.load_thread("thr_1", alice)
+
+
+@async_test
+async def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
+    probe: Probe,
+) -> None:
+    store = ChatStore(probe.url)  # there are no tables
+    with pytest.raises(SchemaError):
+        await finish(store.open())
+    await eventually(lambda: probe.count_connections(store) == 0)
+
+
+@async_test
+async def test_R40_closing_goes_on_although_its_caller_is_cancelled(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    with probe.locked():
+        write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        await asyncio.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        await finish(closing)
+    await finish(write)
+    await eventually(lambda: probe.count_connections(store) == 0)
+    await finish(store.open())
+    assert await finish(store.load_thread("thr_1", alice)) == a_thread()
+
+
+def test_R40_a_call_in_another_event_loop_says_so(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    with pytest.raises(StoreClosedError, match="event loop"):
+        asyncio.run(store.load_thread("thr_1", alice))
 
 
 @async_test
@@ -625,38 +794,12 @@ async def test_R40_migrating_leaves_the_store_as_open_or_closed_as_it_was(
 
 
 @async_test
-async def test_R40_status_and_close_do_not_wait_for_a_migration_or_an_export(
-    store: ChatStore, alice: RequestContext
+async def test_R40_the_block_closes_the_store_when_it_ends_with_an_error(
+    probe: Probe, alice: RequestContext
 ) -> None:
-    async with store.connected():
-        assert (await finish(store.status())).problem is None
-        await finish(store.close())
-    await finish(store.open())
-    await finish(save_one_of_each(store, alice))
-
-
-# --- options
-
-
-@only_own
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"pool_size": 0},
-        {"pool_timeout": 0},
-        {"max_page_size": 0},
-        {"no_such_option": 1},
-        *Probe.BAD_OPTIONS,
-    ],
-    ids=str,
-)
-def test_R33_a_bad_option_is_refused(probe: Probe, options: dict[str, Any]) -> None:
-    with pytest.raises((TypeError, ValueError), match=next(iter(options))):
-        ChatStore(probe.url, **options)
-
-
-@async_test
-async def test_R37_a_status_check_changes_nothing(probe: Probe) -> None:
-    status = await finish(ChatStore(probe.url).status())
-    assert (status.applied, status.problem is None) == (0, False)
-    assert probe.is_untouched()
+    store = ChatStore(probe.url, auto_migrate=True)
+    with pytest.raises(ZeroDivisionError):
+        async with store:
+            raise ZeroDivisionError
+    with pytest.raises(StoreClosedError):
+        await store.load_thread("thr_1", alice)

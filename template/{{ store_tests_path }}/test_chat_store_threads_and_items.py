@@ -4,7 +4,7 @@ What `stream_agent_response` does for R06 is tested in `test_chat_store_agents.p
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +13,11 @@ from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
     NOON,
+    READS,
     WRITES,
     a_message,
     a_thread,
+    a_tool_call,
     an_attachment,
     async_test,
     count_rows,
@@ -26,6 +28,7 @@ from chat_store_tools import (
 from chat_store_under_test import (
     TOMBSTONE_LIFETIME,
     ChatStore,
+    DatabaseError,
     RequestContext,
     keys,
     owner_id,
@@ -40,9 +43,9 @@ from chatkit.types import (
     WorkflowItem,
 )
 
-SAVE_METHODS = ["add_thread_item", "save_item"]
+DELETIONS = [call for name, call in WRITES.items() if name.startswith("delete")]
 
-each_save_method = pytest.mark.parametrize("method", SAVE_METHODS)
+each_save_method = pytest.mark.parametrize("method", ["add_thread_item", "save_item"])
 
 
 async def save(
@@ -71,13 +74,10 @@ async def load_threads(
     "fields",
     [
         {},
-        {"title": "Lunch"},
         {"title": ""},
         {"status": {"type": "locked", "reason": "being reviewed"}},
-        {"status": {"type": "closed"}},
         {"metadata": {"tags": ["a", None, 1.5, True], "nested": {"": {}}}},
-        {"allowed_image_domains": []},
-        {"allowed_image_domains": ["example.com", "example.org"]},
+        {"title": "Lunch", "allowed_image_domains": ["example.com", "example.org"]},
     ],
     ids=str,
 )
@@ -95,28 +95,27 @@ async def test_R01_load_thread_returns_what_was_saved(
     assert listed == [thread]
 
 
-LOADS: dict[str, Callable[[ChatStore, RequestContext], Awaitable[object]]] = {
-    "Thread thr_1": lambda store, context: store.load_thread("thr_1", context),
-    "Item msg_1": lambda store, context: store.load_item("thr_1", "msg_1", context),
-    "Attachment atc_1": lambda store, context: store.load_attachment("atc_1", context),
-}
-
-
-@pytest.mark.parametrize("name", LOADS)
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("load_thread", "Thread thr_1"),
+        ("load_item", "Item msg_1"),
+        ("load_attachment", "Attachment atc_1"),
+    ],
+)
 @async_test
 async def test_R02_loading_what_is_absent_or_foreign_or_deleted_raises_not_found(
-    store: ChatStore, alice: RequestContext, bob: RequestContext, name: str
+    store: ChatStore, alice: RequestContext, bob: RequestContext, method: str, name: str
 ) -> None:
-    load = LOADS[name]
-    message = f"^{name} not found$"
+    load, message = READS[method], f"^{name} not found$"
     with pytest.raises(NotFoundError, match=message):
         await load(store, alice)
     await save_one_of_each(store, alice)
     await load(store, alice)
     with pytest.raises(NotFoundError, match=message):
         await load(store, bob)
-    for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
-        await WRITES[method](store, alice)
+    for deletion in DELETIONS:
+        await deletion(store, alice)
     with pytest.raises(NotFoundError, match=message):
         await load(store, alice)
 
@@ -160,7 +159,7 @@ async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
     assert await store.load_thread("thr_1", alice) == metadata
 
 
-@pytest.mark.parametrize("seconds", [-100, 0, 100])
+@pytest.mark.parametrize("seconds", [-100, 100])
 @async_test
 async def test_R04_saving_a_thread_again_keeps_its_place_owner_and_items(
     store: ChatStore, probe: Probe, alice: RequestContext, seconds: float
@@ -181,7 +180,7 @@ async def test_R04_saving_a_thread_again_keeps_its_place_owner_and_items(
 
 
 @each_save_method
-@pytest.mark.parametrize("seconds", [-100, 0, 100])
+@pytest.mark.parametrize("seconds", [-100, 100])
 @async_test
 async def test_R04_saving_an_item_again_keeps_its_place_and_owner(
     store: ChatStore, probe: Probe, alice: RequestContext, method: str, seconds: float
@@ -239,6 +238,30 @@ async def test_R06_each_item_with_the_placeholder_id_is_stored_under_its_own_id(
 
 
 @async_test
+async def test_R06_the_id_is_minted_once_although_the_write_is_retried(
+    store: ChatStore,
+    probe: Probe,
+    alice: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def mint(kind: str, thread: ThreadMetadata, context: RequestContext) -> str:
+        assert context is alice
+        asked.append((kind, thread.id))
+        return f"minted_{len(asked)}"
+
+    await store.save_thread(a_thread(), alice)
+    monkeypatch.setattr(store, "generate_item_id", mint)
+    for item in (a_message(keys.PLACEHOLDER_ID), a_tool_call(keys.PLACEHOLDER_ID)):
+        probe.break_connections(store)
+        await store.add_thread_item("thr_1", item, alice)
+    assert asked == [("message", "thr_1"), ("tool_call", "thr_1")]
+    ids = probe.query("SELECT id FROM chatkit_items ORDER BY id")
+    assert ids == [("minted_1",), ("minted_2",)]
+
+
+@async_test
 async def test_R07_save_item_inserts_a_new_item_and_updates_it(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
@@ -278,8 +301,8 @@ async def test_R09_deleting_what_is_missing_or_foreign_changes_nothing(
     store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
 ) -> None:
     await save_one_of_each(store, alice)
-    for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
-        await WRITES[method](store, bob)
+    for deletion in DELETIONS:
+        await deletion(store, bob)
     await store.delete_thread_item("thr_1", "msg_absent", alice)
     await store.delete_thread_item("thr_absent", "msg_1", alice)
     await store.delete_thread("thr_absent", alice)
@@ -319,6 +342,18 @@ async def test_R10_delete_thread_takes_its_items_and_nothing_else(
     assert len(kept) == 3
 
 
+@async_test
+async def test_R10_delete_thread_is_one_step(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await fill(store, alice, 3)
+    probe.refuse_deleting_items()
+    with pytest.raises(DatabaseError):
+        await store.delete_thread("thr_1", alice)
+    assert await store.load_thread("thr_1", alice) == a_thread()
+    assert len(await load_items(store, alice)) == 3
+
+
 @pytest.mark.parametrize("method", ["save_thread", "add_thread_item", "save_item"])
 @async_test
 async def test_R10_a_late_write_does_not_bring_a_deleted_thread_back(
@@ -332,7 +367,22 @@ async def test_R10_a_late_write_does_not_bring_a_deleted_thread_back(
         await assert_is_gone(store, probe, alice)
 
 
-@pytest.mark.parametrize("saved", [[0], [0, 10], [10, 0]])
+@pytest.mark.parametrize(
+    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
+)
+@async_test
+async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
+    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
+) -> None:
+    for seconds in saved:
+        await store.save_thread(a_thread(created_at=later(seconds)), alice)
+    await store.delete_thread("thr_1", alice)
+    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
+        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
+    await assert_is_gone(store, probe, alice)
+
+
+@pytest.mark.parametrize("saved", [[0], [10, 0]])
 @async_test
 async def test_R10_a_save_later_than_all_of_the_deleted_thread_is_a_new_thread(
     store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int]
@@ -443,7 +493,7 @@ BAD_IDS = {
     "empty": "",
     "256 characters": "x" * 256,
     "256 emoji": "\U0001f600" * 256,
-    "NUL": "a\0b",
+    "NUL and a line break": "a\0\nb",
     "lone surrogate": "a\ud800",
 }
 
@@ -528,8 +578,10 @@ async def test_R11_writing_under_any_other_id_raises_value_error(
         store.save_attachment(with_id(an_attachment(), row_id), alice),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match="cannot be an id"):
+        with pytest.raises(ValueError, match="cannot be an id") as caught:
             await call
+        assert len(str(caught.value)) < 200
+        assert str(caught.value).isprintable()
     assert count_rows(probe, "chatkit_threads") == 1
     assert count_rows(probe, "chatkit_items") == 0
     assert count_rows(probe, "chatkit_attachments") == 0

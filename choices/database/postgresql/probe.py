@@ -211,7 +211,7 @@ class Probe:
     BLOCKING_MODULES = ()
 
     # Options of this database's that ChatStore must refuse.
-    BAD_OPTIONS: tuple[dict[str, Any], ...] = ()
+    BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
 
     # Waits that are short enough for a test, whatever it is that the Store waits for.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from chat_store_appending import append_until
 from chat_store_database import Probe
 from chat_store_processes import (
     APPENDER,
@@ -36,7 +37,6 @@ from chat_store_tools import (
     a_chance,
     a_message,
     a_thread,
-    append_until,
     async_test,
     finish,
     run_async,

@@ -91,6 +91,10 @@
         """Count the connections that the Store holds."""
         return len(self._others())
 
+    def flaws_in_privacy(self) -> list[str]:
+        """Give the files of the database that others may read: none are the Store's."""
+        return []
+
     def urls_with(self, password: str) -> list[str]:
         """Give URLs that carry a password, and that no Store can open."""
         account = f"user:{password}"

@@ -3,6 +3,7 @@
 This is the one module of the suite that knows the database; the tests are the same for all.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -165,7 +166,7 @@ class Probe:
             go_on.set()
 
     def count_connections(self, store: ChatStore) -> int:
-        """Count the connections that the Store holds."""
+        """Count the connections that an idle Store holds."""
         return sum(len(workers.idle) for workers in _workers(store))
 
     def flaws_in_durability(self, store: ChatStore) -> list[str]:
@@ -177,6 +178,13 @@ class Probe:
                 if row[0] != safe:
                     flaws.append(f"{setting} is {row[0]}")
         return flaws
+
+    def flaws_in_privacy(self) -> list[str]:
+        """Give the files of the database that others than their owner may read."""
+        if os.name == "nt":  # files have no such mode there
+            return []
+        files = self.path.parent.glob(f"{self.path.name}*")
+        return [str(path) for path in files if path.stat().st_mode & 0o077]
 
     def urls_with(self, password: str) -> list[str]:
         """Give URLs that carry a password, and that no Store can open."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from chat_store_appending import append_until
 from chat_store_database import Probe, connections_of
 from chat_store_tools import (
     READS,
@@ -13,7 +14,6 @@ from chat_store_tools import (
     a_chance,
     a_message,
     a_thread,
-    append_until,
     async_test,
     finish,
     save_one_of_each,

@@ -9,12 +9,26 @@ import sys
 import time
 from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
+from subprocess import Popen
 
 from chat_store_contexts import make_context
-from chat_store_processes import END_OF_REPORT, wait_for_the_word
+from chat_store_processes import wait_for_the_word
 from chat_store_tools import a_message, a_thread, later
 from chat_store_under_test import ChatStore
 from chatkit.store import NotFoundError
+
+END_OF_REPORT = "that is all\n"
+
+
+def report_of(process: "Popen[str]") -> list[str]:
+    """Read what a process reports, up to its END_OF_REPORT; fail if it breaks off before."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        if line == END_OF_REPORT:
+            return lines
+        lines.append(line.strip())
+    raise AssertionError(process.communicate()[1])
 
 
 @dataclass(frozen=True)

@@ -194,15 +194,6 @@ def a_card(text: str) -> DynamicWidgetRoot:
     return DynamicWidgetRoot.model_validate({"type": "Basic", "children": children})
 
 
-def user_input(text: str, *attachment_ids: str) -> dict[str, Any]:
-    """Make the `input` of a request that carries a user's message."""
-    return {
-        "content": [{"type": "input_text", "text": text}],
-        "attachments": attachment_ids,
-        "inference_options": {},
-    }
-
-
 async def ask(
     server: ScriptedServer, context: RequestContext, request_type: str, **params: Any
 ) -> Any:

@@ -72,24 +72,6 @@ async def test_R06_the_ids_are_minted_by_the_store_for_their_kind(
 
 
 @async_test
-async def test_R06_removing_the_placeholder_removes_every_message_of_the_run(
-    turn: AgentContext[RequestContext],
-) -> None:
-    events = [
-        *message_events(FAKE, "first"),
-        *message_events("msg_real", "kept"),
-        *message_events(FAKE, "second")[:2],
-        ThreadItemRemovedEvent(item_id=FAKE),
-    ]
-    after = await collect(events, turn)
-    first, second = id_of(after[0]), id_of(after[8])
-    assert after[10:] == [
-        ThreadItemRemovedEvent(item_id=first),
-        ThreadItemRemovedEvent(item_id=second),
-    ]
-
-
-@async_test
 async def test_R06_events_with_real_ids_and_others_pass_unchanged(
     turn: AgentContext[RequestContext],
 ) -> None:

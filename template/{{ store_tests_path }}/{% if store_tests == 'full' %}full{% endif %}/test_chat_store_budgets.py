@@ -5,7 +5,7 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 
 import pytest
 from chat_store_database import Probe
-from chat_store_scripted import ScriptedServer, ask, says, user_input
+from chat_store_scripted import ScriptedServer, ask, says
 from chat_store_tools import (
     READS,
     WRITES,
@@ -14,6 +14,7 @@ from chat_store_tools import (
     async_test,
     fill,
     finish,
+    user_input,
 )
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.store import NotFoundError

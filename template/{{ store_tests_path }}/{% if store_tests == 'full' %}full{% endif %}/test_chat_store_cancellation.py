@@ -19,15 +19,7 @@ from typing import Any, cast
 import anyio
 import pytest
 from chat_store_database import Probe
-from chat_store_scripted import (
-    Events,
-    ScriptedServer,
-    a_card,
-    ask,
-    says,
-    user_input,
-    whole_message,
-)
+from chat_store_scripted import Events, ScriptedServer, a_card, ask, says, whole_message
 from chat_store_tools import (
     THOROUGH,
     a_message,
@@ -35,6 +27,7 @@ from chat_store_tools import (
     a_tool_call,
     async_test,
     finish,
+    user_input,
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext

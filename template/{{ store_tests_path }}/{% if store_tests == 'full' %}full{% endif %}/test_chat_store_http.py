@@ -23,10 +23,9 @@ from chat_store_scripted import (
     Turn,
     begun_message,
     says,
-    user_input,
     whole_message,
 )
-from chat_store_tools import run_async, walk
+from chat_store_tools import run_async, user_input, walk
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.server import StreamingResult
 from chatkit.types import (

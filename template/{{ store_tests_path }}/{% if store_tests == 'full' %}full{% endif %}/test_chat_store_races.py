@@ -6,13 +6,8 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 import json
 
 from chat_store_database import Probe
-from chat_store_processes import (
-    go_on,
-    processes,
-    report_of,
-    text_of,
-)
-from chat_store_racers import RACER, Call
+from chat_store_processes import go_on, processes, text_of
+from chat_store_racers import RACER, Call, report_of
 from chat_store_tools import THOROUGH, a_thread, run_async, walk
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.store import NotFoundError

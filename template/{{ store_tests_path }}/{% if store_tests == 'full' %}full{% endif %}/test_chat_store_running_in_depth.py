@@ -7,7 +7,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import traceback
 from typing import Any
 
 import anyio
@@ -24,7 +23,6 @@ from chat_store_tools import (
     a_thread,
     async_test,
     count_rows,
-    fill,
     finish,
     run_async,
     save_one_of_each,
@@ -36,10 +34,9 @@ from chat_store_under_test import (
     DatabaseError,
     DatabaseTimeoutError,
     RequestContext,
-    StoreClosedError,
 )
 from chatkit.store import AttachmentStore, NotFoundError
-from test_chat_store_running import assert_same_signature, blocking_calls, recover
+from test_chat_store_running import assert_same_signature, recover
 
 
 @async_test
@@ -106,18 +103,6 @@ async def test_R32_the_loop_goes_on_during_a_burst_of_writes(
         ticks += 1
     await finish(asyncio.gather(*writes))
     assert ticks > 1  # one that blocks makes all the writes in the first
-
-
-@async_test
-async def test_R32_no_file_is_opened_for_a_row_that_does_not_validate(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    await fill(store, alice, 2)
-    probe.damage_item("msg_0001")
-    await store.load_thread_items("thr_1", None, 20, "asc", alice)
-    with blocking_calls(*probe.BLOCKING_MODULES) as found:
-        await store.load_thread_items("thr_1", None, 20, "asc", alice)
-    assert found == []
 
 
 @async_test
@@ -246,74 +231,6 @@ async def test_R34_writers_that_lock_each_other_out_are_tried_again(
         )
 
 
-@async_test
-async def test_R36_a_write_that_fails_takes_no_other_with_it(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    probe.refuse_items()
-    threads = [a_thread(f"thr_{number}") for number in range(2, 12)]
-    outcomes = await finish(
-        asyncio.gather(
-            *(store.save_thread(thread, alice) for thread in threads[:5]),
-            store.add_thread_item("thr_1", a_message(), alice),
-            *(store.save_thread(thread, alice) for thread in threads[5:]),
-            return_exceptions=True,
-        )
-    )
-    failures = [outcome for outcome in outcomes if outcome is not None]
-    assert [type(failure) for failure in failures] == [DatabaseError]
-    page = await store.load_threads(20, None, "asc", alice)
-    assert sorted(page.data, key=lambda thread: int(thread.id[4:])) == [
-        a_thread(),
-        *threads,
-    ]
-
-
-@async_test
-async def test_R36_writers_of_the_same_item_leave_one_of_their_versions(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    versions = [a_message(text=f"version {number}") for number in range(40)]
-    async with ChatStore(probe.url) as other:
-        await finish(
-            asyncio.gather(
-                *(store.save_item("thr_1", item, alice) for item in versions[::2]),
-                *(other.add_thread_item("thr_1", item, alice) for item in versions),
-            )
-        )
-    items = await walk(store, alice)
-    assert len(items) == 1
-    assert items[0] in versions
-
-
-@async_test
-async def test_R37_stores_that_open_at_once_migrate_exactly_once(
-    old_probe: Probe, alice: RequestContext
-) -> None:
-    stores = [ChatStore(old_probe.url, auto_migrate=True) for _ in range(6)]
-    await finish(asyncio.gather(*(store.open() for store in stores)))
-    assert applied(old_probe) == MIGRATIONS
-    for store in stores:
-        await save_one_of_each(store, alice)
-        await store.close()
-
-
-@only_own
-@async_test
-async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    known = (await store.status()).known
-    probe.execute(
-        "INSERT INTO chatkit_migrations (version, name, runs_with) "
-        f"VALUES (9000, '9000_from_the_future', {known})"
-    )
-    async with ChatStore(probe.url, auto_migrate=True) as late:
-        await save_one_of_each(late, alice)
-
-
 def test_R37_the_command_line_prints_the_sql_that_somebody_else_can_run(
     probe: Probe, command: Command, alice: RequestContext
 ) -> None:
@@ -350,25 +267,6 @@ def test_R38_attachment_ids_have_the_signature_of_the_sdks_attachment_store() ->
     )
 
 
-def test_R39_a_url_in_the_wrong_place_is_not_printed(
-    probe: Probe, command: Command
-) -> None:
-    password = "s3cret-passw0rd"
-    for url in probe.urls_with(password):
-        for arguments in (["migrate", url], [url], [url, "status"], ["--" + url]):
-            status, printed = command(*arguments)
-            assert status == 2
-            assert password not in printed
-
-
-@only_own
-def test_R39_a_url_that_cannot_be_parsed_is_not_printed() -> None:
-    for url in ("nosuchdb://user:s3cret℀@localhost/x", "nosuchdb://user:s3cret@[x/y"):
-        with pytest.raises(ValueError) as caught:
-            ChatStore(url)
-        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
-
-
 @async_test
 async def test_R40_close_waits_for_a_write_that_its_caller_has_given_up(
     probe: Probe, alice: RequestContext
@@ -386,34 +284,6 @@ async def test_R40_close_waits_for_a_write_that_its_caller_has_given_up(
 
 
 @async_test
-async def test_R40_two_that_close_at_once_both_wait_for_writes_in_flight(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    with probe.locked():
-        write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
-        await asyncio.sleep(0)
-        closing = [asyncio.ensure_future(store.close()) for _ in range(2)]
-        await asyncio.sleep(0.05)
-        assert [call.done() for call in closing] == [False, False]
-    await finish(asyncio.gather(write, *closing))
-
-
-@only_own
-@async_test
-async def test_R40_a_store_can_be_opened_again(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await save_one_of_each(store, alice)
-    for _ in range(3):
-        await finish(store.close())
-        await finish(store.open())
-        assert await finish(store.load_thread("thr_1", alice)) == a_thread(
-            title="hello"
-        )
-        await finish(save_one_of_each(store, alice))
-
-
-@async_test
 async def test_R40_opening_while_it_is_being_closed_opens_it_again(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
@@ -424,18 +294,6 @@ async def test_R40_opening_while_it_is_being_closed_opens_it_again(
         await asyncio.sleep(0.05)
     await finish(asyncio.gather(write, *calls))
     assert await finish(store.load_thread("thr_1", alice)) == a_thread()
-
-
-@async_test
-async def test_R40_the_block_closes_the_store_when_it_ends_with_an_error(
-    probe: Probe, alice: RequestContext
-) -> None:
-    store = ChatStore(probe.url, auto_migrate=True)
-    with pytest.raises(ZeroDivisionError):
-        async with store:
-            raise ZeroDivisionError
-    with pytest.raises(StoreClosedError):
-        await store.load_thread("thr_1", alice)
 
 
 @pytest.mark.parametrize("delay", [0, 0.001, 0.003, 0.01])
@@ -450,23 +308,5 @@ async def test_R40_opening_that_was_cancelled_leaves_nothing_behind(
         opening.cancel()
         await finish(asyncio.wait({opening}))
     await finish(store.open())
-    await finish(save_one_of_each(store, alice))
-    await finish(store.close())
-
-
-@async_test
-async def test_R40_a_store_whose_closing_was_cancelled_can_be_opened_again(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    with probe.locked():
-        write = asyncio.ensure_future(store.save_thread(a_thread("thr_2"), alice))
-        await asyncio.sleep(0)
-        closing = asyncio.ensure_future(store.close())
-        await asyncio.sleep(0.01)
-        closing.cancel()
-        opening = asyncio.ensure_future(store.open())
-        await asyncio.sleep(0.01)
-    await finish(asyncio.gather(write, opening, asyncio.wait({closing})))
-    assert closing.cancelled()
     await finish(save_one_of_each(store, alice))
     await finish(store.close())

@@ -13,16 +13,16 @@ from typing import Any, get_args
 
 import pytest
 from chat_store_adapter import only_own
-from chat_store_scripted import (
-    Events,
-    ScriptedServer,
-    a_card,
-    ask,
-    says,
+from chat_store_scripted import Events, ScriptedServer, a_card, ask, says, yields
+from chat_store_tools import (
+    a_message,
+    a_note,
+    a_thread,
+    async_test,
+    later,
     user_input,
-    yields,
+    walk,
 )
-from chat_store_tools import a_message, a_note, a_thread, async_test, later, walk
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.store import NotFoundError
 from chatkit.types import (

@@ -4,7 +4,6 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import asyncio
-from datetime import datetime
 
 import pytest
 from chat_store_adapter import make_context, only_own
@@ -14,31 +13,21 @@ from chat_store_tools import (
     WRITES,
     a_message,
     a_thread,
-    a_tool_call,
     async_test,
     count_rows,
-    fill,
     finish,
-    later,
     save_one_of_each,
 )
 from chat_store_under_test import (
     ChatStore,
-    DatabaseError,
     OwnerError,
     RequestContext,
-    keys,
     owner_id,
 )
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    ThreadItem,
-    ThreadMetadata,
-)
 from test_chat_store_threads_and_items import (
     BAD_IDS,
     GOOD_IDS,
-    assert_is_gone,
     load_items,
     load_threads,
 )
@@ -76,38 +65,6 @@ async def test_R05_adding_an_item_many_times_at_once_stores_it_once(
     assert count_rows(probe, "chatkit_items") == 1
 
 
-@pytest.mark.parametrize(
-    ("item", "kind"),
-    [
-        (a_message(keys.PLACEHOLDER_ID), "message"),
-        (a_tool_call(keys.PLACEHOLDER_ID), "tool_call"),
-    ],
-    ids=["message", "tool call"],
-)
-@async_test
-async def test_R06_the_id_is_minted_once_although_the_write_is_retried(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    monkeypatch: pytest.MonkeyPatch,
-    item: ThreadItem,
-    kind: str,
-) -> None:
-    asked: list[tuple[str, str]] = []
-
-    def mint(item_type: str, thread: ThreadMetadata, context: RequestContext) -> str:
-        assert context is alice
-        asked.append((item_type, thread.id))
-        return f"minted_{len(asked)}"
-
-    await store.save_thread(a_thread(), alice)
-    monkeypatch.setattr(store, "generate_item_id", mint)
-    probe.break_connections(store)
-    await store.add_thread_item("thr_1", item, alice)
-    assert asked == [(kind, "thr_1")]
-    assert probe.query("SELECT id FROM chatkit_items") == [("minted_1",)]
-
-
 @async_test
 async def test_R09_deleting_twice_is_the_same_as_deleting_once(
     store: ChatStore, alice: RequestContext
@@ -116,46 +73,6 @@ async def test_R09_deleting_twice_is_the_same_as_deleting_once(
     for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
         for _ in range(2):
             await WRITES[method](store, alice)
-
-
-@async_test
-async def test_R10_delete_thread_is_one_step(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    await fill(store, alice, 3)
-    probe.refuse_deleting_items()
-    with pytest.raises(DatabaseError):
-        await store.delete_thread("thr_1", alice)
-    assert await store.load_thread("thr_1", alice) == a_thread()
-    assert len(await load_items(store, alice)) == 3
-
-
-@pytest.mark.parametrize(
-    ("saved", "late"),
-    [
-        ([0], later(-1)),
-        ([0], later(0)),
-        ([0], later(0).astimezone()),
-        ([0, 10], later(5)),
-        ([0, 10], later(10)),
-        ([0, 10, 5], later(10)),
-        ([10, 0], later(10)),
-    ],
-)
-@async_test
-async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    saved: list[int],
-    late: datetime,
-) -> None:
-    for seconds in saved:
-        await store.save_thread(a_thread(created_at=later(seconds)), alice)
-    await store.delete_thread("thr_1", alice)
-    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
-        await store.save_thread(a_thread(created_at=late), alice)
-    await assert_is_gone(store, probe, alice)
 
 
 @async_test
