@@ -89,10 +89,11 @@ async with store:
         configure(pool_size=0),
         configure(max_page_size=0),
         configure(poolsize=5),
+        configure(synchronous="off"),
     )
-    for worker in store._database._connections.workers:
-        [(pages,)] = worker.connection.execute("PRAGMA page_count").fetchall()
-        worker.connection.execute(f"PRAGMA max_page_count = {pages}")
+    for connection in store._database._writers.idle:
+        [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
     large = a_message(text="what somebody wrote " * 5000)
     await make("A disk that is full", store.add_thread_item("thr_1", large, alice))
 not_open.append(str(await fails(store.load_thread("thr_1", alice))))
@@ -132,6 +133,7 @@ class Ground:
         self.template = template
         self.directory = directory
         self.project = project_of
+        self.carrier = render(template, directory / "carrier", {"store_transfer": True})
         self._server_of = server_of
         self.url = cache(self._create_database)
         self.account = cache(self._create_account)
@@ -141,13 +143,21 @@ class Ground:
         name = FLAVORS[flavor]["store_database"]
         return server_database(name).create_database(self._server_of(name).url)
 
+    def administrator(self, flavor: str) -> str:
+        """Give the URL of an account that may do everything, without a database."""
+        server = self._server_of(FLAVORS[flavor]["store_database"])
+        return re.sub(r"[^/]*$", "", server.url)
+
     def _create_account(self, flavor: str) -> str:
         known = server_database(FLAVORS[flavor]["store_database"])
         return known.create_account(self.url(flavor), "right")
 
-    def command(self, flavor: str, *arguments: str, status: int = 1) -> str:
-        """Run the package's command line; give what it prints."""
-        done = run_command(self.project(flavor), *arguments)
+    def command(
+        self, flavor: str, *arguments: str, status: int = 1, module: str = "chat_store"
+    ) -> str:
+        """Run the package's command line, or that of an extra; give what it prints."""
+        project = self.project(flavor) if module == "chat_store" else self.carrier
+        done = run_command(project, *arguments, module=module)
         assert done.returncode == status, done.stdout
         return done.stdout
 
@@ -338,12 +348,20 @@ def too_few_slashes(ground: Ground) -> str:
     return ground.command("sqlite", "status", "--url", "sqlite://chat.db", status=2)
 
 
-def an_option_of_the_url_that_cannot_be(ground: Ground) -> str:
-    """Misspell an option, and a value."""
-    options = ("sync=normal", "synchronous=off")
+def an_option_of_the_store_in_the_url(ground: Ground) -> str:
+    """Write an argument of ChatStore where the driver's options are."""
+    place = f"app:{SECRET}@127.0.0.1:9/chat"
+    urls = {
+        "sqlite": "sqlite:///chat.db",
+        PSYCOPG: f"postgresql://{place}",
+        ASYNCPG: ground.url(ASYNCPG),  # asyncpg leaves it to the server to refuse
+        MYSQL: f"mysql://{place}",
+    }
     return "".join(
-        ground.command("sqlite", "status", "--url", f"sqlite:///chat.db?{option}", status=2)
-        for option in options
+        ground.command(
+            flavor, "status", "--url", f"{url}?pool_size=5", status=1 if flavor == ASYNCPG else 2
+        )
+        for flavor, url in urls.items()
     )
 
 
@@ -387,12 +405,15 @@ def a_file_that_is_no_database(ground: Ground) -> str:
     return ground.on_file("src/chat_store/README.md")
 
 
+TRANSFER = "chat_store.transfer"
+
+
 def a_file_that_is_no_export(ground: Ground) -> str:
     """Import a file that is not there, and a text."""
     url = f"sqlite:///{ground.directory}/import.db"
     ground.command("sqlite", "migrate", "--url", url, status=0)
     return "".join(
-        ground.command("sqlite", "import", "--url", url, name)
+        ground.command("sqlite", "import", "--url", url, name, module=TRANSFER)
         for name in ("rows.jsonl", "src/chat_store/README.md")
     )
 
@@ -434,7 +455,7 @@ def an_authority_that_cannot_be_read(ground: Ground) -> str:
 
 def a_database_that_does_not_exist(ground: Ground) -> str:
     """Name a database that nobody has created."""
-    return ground.on_servers(lambda flavor: re.sub(r"[^/]+$", "chta", ground.url(flavor)))
+    return ground.on_servers(lambda flavor: ground.administrator(flavor) + "chta")
 
 
 def an_account_that_may_not_create_tables(ground: Ground) -> str:
@@ -449,8 +470,9 @@ def an_account_that_may_not_create_tables(ground: Ground) -> str:
 
 def a_store_in_another_event_loop(ground: Ground) -> str:
     """Open a Store in one loop, and use and close it in others."""
-    printed = [run_script(ground.project(it), IN_ANOTHER_LOOP, ground.url(it)) for it in SERVERS]
-    return "\n".join(dict.fromkeys("".join(printed).splitlines()))
+    url = f"sqlite:///{ground.directory}/loops.db"
+    printed = run_script(ground.project("sqlite"), IN_ANOTHER_LOOP, url)
+    return "\n".join(dict.fromkeys(printed.splitlines()))
 
 
 # --- Tables
@@ -458,8 +480,8 @@ def a_store_in_another_event_loop(ground: Ground) -> str:
 
 def tables_that_are_not_there(ground: Ground) -> str:
     """Export before the first migration."""
-    url = f"sqlite:///{ground.directory}/empty.db"
-    return ground.command("sqlite", "export", "--url", url, "-")
+    url = "sqlite:///empty.db"
+    return ground.command("sqlite", "export", "--url", url, "-", module=TRANSFER)
 
 
 def tables_that_are_too_new(ground: Ground) -> str:
@@ -486,7 +508,7 @@ MISTAKES: dict[str, Mistake] = {
     "No URL": no_url,
     "A URL of another kind": a_url_of_another_kind,
     "Too few slashes": too_few_slashes,
-    "An option of the URL that cannot be": an_option_of_the_url_that_cannot_be,
+    "An option of the Store in the URL": an_option_of_the_store_in_the_url,
     "A directory that does not exist": a_directory_that_does_not_exist,
     "The path of a directory": a_path_of_a_directory,
     "A place that is read-only": a_place_that_is_read_only,
@@ -525,9 +547,10 @@ def page() -> dict[str, str]:
 
 def shown(printed: str, ground: Ground) -> str:
     """Replace what is different on every machine."""
-    for flavor in FLAVORS:
-        printed = printed.replace(str(ground.project(flavor)), "/srv/app")
+    for project in (ground.carrier, *map(ground.project, FLAVORS)):
+        printed = printed.replace(str(project), "/srv/app")
     printed = re.sub(r"\b(app|chat)_[0-9a-f]{8}\b", r"\1", printed)
+    printed = re.sub(r"^applying \w+\n", "", printed, flags=re.MULTILINE)
     printed = printed.replace(sys.executable, "python")
     return re.sub(r"(needs|knows) \d+", r"\1 2", printed).strip("\n")
 
