@@ -7,12 +7,13 @@ the module that the rendered suite uses.
 
 import importlib
 import os
+import re
 import secrets
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,20 @@ def import_rendered(project: Path, name: str) -> Any:
         # Another render's modules have the same names.
         for module in [name for name in sys.modules if name.startswith("chat_store")]:
             del sys.modules[module]
+
+
+def reads(project: Path) -> Iterator[tuple[str, str]]:
+    """Give the statements that read pages and rows, of a render that can export, by their names."""
+    for module in ("chat_store.statements", "chat_store.transfer.statements"):
+        for name, value in vars(import_rendered(project, module)).items():
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            for part, statement in parts:
+                if name.isupper() and re.match(
+                    r"\s*SELECT .*JOIN|\s*SELECT .*FROM chatkit_(?!migrations)",
+                    str(statement),
+                    re.DOTALL,
+                ):
+                    yield f"{name} {part}".strip(), statement
 
 
 def check_items(found: list[tuple[str, str]], acknowledged: list[tuple[str, str]]) -> int:
