@@ -11,6 +11,7 @@ class StandIn:
     def __init__(self, **attributes: Any) -> None:
         self.__dict__.update(attributes)
 
+
 IS_FROZEN = False
 
 
