@@ -16,8 +16,8 @@ Suite: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 # What the example in the documentation takes for granted.
 MY_APP = {
     "my_app/__init__.py": "",
-    "my_app/store.py": "from published_patterns import CheckThenInsertStore as MyStore\n"
-    "from published_patterns import Context as RequestContext\n",
+    "my_app/store.py": "from devtools.published_patterns import CheckThenInsertStore as MyStore\n"
+    "from devtools.published_patterns import Context as RequestContext\n",
 }
 
 
@@ -37,7 +37,7 @@ def suite(project: Path) -> Suite:
     """Runs the suite with an adapter, on the tests that a text selects."""
 
     def test(adapter: str, selection: str) -> "subprocess.CompletedProcess[str]":
-        path = f"{project}:{ROOT / 'tests'}"
+        path = f"{project}:{ROOT}"
         return run(
             *(sys.executable, "-m", "pytest", "-k", selection, "tests/chat_store"),
             cwd=project,
@@ -59,7 +59,7 @@ def test_the_adapter_of_the_documentation_tells_what_is_kept_and_what_was_not_te
 
 
 def test_a_broken_promise_is_named_with_the_tests_that_show_it(suite: Suite) -> None:
-    done = suite("published_patterns:InsertOrReplace", "R01 or R04")
+    done = suite("devtools.published_patterns:InsertOrReplace", "R01 or R04")
     assert done.returncode == 1, done.stdout
     assert re.search("^R04 .* BROKEN\n     test_R04_", done.stdout, re.MULTILINE)
     assert "\n1 promise kept; BROKEN: R04\n" in done.stdout
