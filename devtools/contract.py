@@ -118,22 +118,23 @@ def section_of(changelog: str, version: str | None) -> str | None:
 
 
 def ways_to_render(tree: Path) -> list[dict[str, object]]:
-    """Give the answers for every database and driver, with all that is optional and without.
+    """Give answers to render a tree with: each choice once, with what follows from it and all extras.
 
-    And each other choice, with what follows from it, once.
+    And the flavors without any.
     """
-    optional = [name for name, details in questions(tree).items() if details["type"] == "bool"]
-    flavors = ways_to_answer("store_database", tree)
-    others: list[dict[str, object]] = [
-        {**way}
-        for name, details in questions(tree).items()
-        if name != "store_database" and "choices" in details and "when" not in details
-        for way in ways_to_answer(name, tree)
+    asked = questions(tree)
+    extras = [name for name, details in asked.items() if details["type"] == "bool"]
+    choices = [
+        ways_to_answer(name, tree)
+        for name, details in asked.items()
+        if "choices" in details and "when" not in details
     ]
     return [
-        *({**flavor, **dict.fromkeys(optional, True)} for flavor in flavors),
-        *others,
-        *({**flavor, **dict.fromkeys(optional, False)} for flavor in flavors),
+        *({**merged(row), **dict.fromkeys(extras, True)} for row in each_once(choices)),
+        *(
+            {**flavor, **dict.fromkeys(extras, False)}
+            for flavor in ways_to_answer("store_database", tree)
+        ),
     ]
 
 

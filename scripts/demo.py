@@ -23,10 +23,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 
-import copier
 from copier.errors import CopierError
 
-TEMPLATE = Path(__file__).resolve().parent.parent
+from devtools.rendering import FIRST, ROOT, commit, copy_tree, render
+from devtools.snapshots import PARTS
+
 SCREEN = shutil.get_terminal_size(fallback=(100, 24)).columns
 WIDTH = min(SCREEN, 100)  # longer lines are hard to read
 INDENT = 11
@@ -61,7 +62,7 @@ def main() -> int:
     project = Path(tempfile.mkdtemp(prefix="chat-store-demo-"))
     try:
         heading("Rendering the template with its defaults, and the example server")
-        render(project)
+        render_template(project)
         print(f"{count_files(project)} files are now in {project}")
         with example_server(project) as port:
             print(f"The example server answers at http://127.0.0.1:{port}/chatkit")
@@ -78,43 +79,12 @@ def main() -> int:
 # --- rendering and serving -----------------------------------------------------------------------
 
 
-def render(project: Path) -> None:
+def render_template(project: Path) -> None:
     """Render the template as it stands in the working tree, committed or not."""
     with tempfile.TemporaryDirectory(prefix="chat-store-template-") as name:
-        source = Path(name)
-        shutil.copy(TEMPLATE / "copier.yml", source)
-        for part in ("choices", "includes", "template"):
-            without = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(TEMPLATE / part, source / part, ignore=without)
-        # Copier renders the newest tag of a git repository.
-        git(source, "init", "--quiet")
-        git(source, "add", "--all")
-        git(source, "commit", "--quiet", "--no-verify", "--message", "Demo")
-        git(source, "tag", "v0.0.0")
-        copier.run_copy(
-            str(source),
-            project,
-            data={"store_example_server": True},
-            defaults=True,
-            unsafe=False,
-            quiet=True,
-        )
-
-
-def git(directory: Path, *arguments: str) -> None:
-    """Run git with an identity of its own, whatever the machine's configuration."""
-    settings = {
-        "user.name": "demo",
-        "user.email": "demo@localhost",
-        "commit.gpgsign": "false",
-        "tag.gpgsign": "false",
-    }
-    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-    command = ["git", *options, *arguments]
-    try:
-        subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise DemoError("git is needed, and was not found.") from None
+        template = copy_tree(Path(name), *PARTS)
+        commit(template, FIRST)  # Copier renders the newest tag of a git repository
+        render(template, project, {"store_example_server": True})
 
 
 def count_files(project: Path) -> int:
@@ -466,7 +436,7 @@ def show_next_steps(project: Path) -> None:
     print("Talk to the server yourself; it goes on with the same conversation:")
     print(f"  PYTHONPATH=src {sys.executable} -m chat_store.example_server")
     print("Render into a project of your own:")
-    print(f"  copier copy {TEMPLATE} path/to/your/project")
+    print(f"  copier copy {ROOT} path/to/your/project")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
         project = Path(directory) / "project"
-        render(copy_tree(Path(directory) / "template"), project, {})
+        render(copy_tree(Path(directory) / "template"), project, {"store_tests": "full"})
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             verdicts = list(pool.map(lambda name: judge(project, name), PATTERNS))
     of = dict(zip(PATTERNS, verdicts, strict=True))

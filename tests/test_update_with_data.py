@@ -359,8 +359,9 @@ def test_owners_that_read_differently_take_their_rows_along(
     rows = run_script(project, FILL + READ, url)
     exported, owned = tmp_path / "rows.jsonl", tmp_path / "owned.jsonl"
     carry(project, "export", str(exported), "--url", url)
-    lines = exported.read_text("utf-8").splitlines(keepends=True)
-    owned.write_text("".join(it.replace('"owner": "', '"owner": "acme:', 1) for it in lines))
+    lines = [json.loads(line) for line in exported.read_text("utf-8").splitlines()]
+    moved = [{**it, "owner": f"acme:{it['owner']}"} if "owner" in it else it for it in lines]
+    owned.write_text("".join(f"{json.dumps(it)}\n" for it in moved), "utf-8")
     project = carriers(flavor, store_context="tenant")
     url = probes(flavor).url
     succeed(project, "migrate", "--url", url)
