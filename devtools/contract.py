@@ -13,6 +13,7 @@ from pathlib import Path
 from copier.errors import CopierError
 from jinja2 import TemplateError
 
+from devtools.combinations import each_once, merged
 from devtools.rendering import (
     Answers,
     Render,
