@@ -1,13 +1,14 @@
-"""Tries the mutants of the rendered Store: the test that is to catch each of them has to fail.
+"""Tries the mutants of the rendered Store: a test of the rule that each breaks has to fail.
 
     python -m scripts.try_mutants                all of them, in every flavor
-    python -m scripts.try_mutants --only R17     those of a rule, or in a flavor
+    python -m scripts.try_mutants --only R17     those of a rule, or in a flavor; or both: R17,mysql
     python -m scripts.try_mutants --write        none: write docs/mutants.md anew
 
-What counts is a test that fails while it runs, and that passes on the Store as it is; an error of a
-fixture or of an import does not count, nor does a run that takes too long. A mutant that survives
-makes the exit status 1. A flavor whose server is missing is named, with what to install for it; in
-CI (CI=true) that is a failure.
+First come the tests of the promises, and those of the full suite where these pass. What counts is a
+test that fails while it runs, and that passes on the Store as it is; an error of a fixture or of an
+import does not count, nor does a run that takes too long. A mutant that survives, or that `promises`
+do not catch although its entry gives no reason, makes the exit status 1. A flavor whose server is
+missing is named, with what to install for it; in CI (CI=true) that is a failure.
 
 What the suite imports is imported here, once, and each mutant is tried in a fork of this process.
 """
@@ -27,8 +28,8 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -37,17 +38,17 @@ from typing import NoReturn
 import pytest
 
 from devtools.combinations import FLAVORS
-from devtools.databases import MissingError, Place, database
-from devtools.mutants import MUTANTS, Mutant, document
+from devtools.databases import IN_CI, MissingError, Place, database
+from devtools.mutants import Mutant, answers_of, document, mutants_of
 from devtools.rendered import import_rendered
-from devtools.rendering import ROOT, copy_tree, render
-from devtools.rendering import run as run_command
+from devtools.rendering import ROOT, copy_tree, render, run
 
 PACKAGE, SUITE = Path("src/chat_store"), Path("tests/chat_store")
-DOCUMENT = ROOT / "docs" / "mutants.md"
+
+NOTHING = Mutant("", "the Store as it is")
 
 AT_ONCE = (os.cpu_count() or 1) + 1  # some only wait
-MOST_SECONDS = 120  # of one mutant: some wait for ever
+MOST_SECONDS = 60  # of one mutant: some wait for ever
 MOST_BYTES = 4 * 2**30  # and some fill the memory
 
 # What the suite and the Store import, beside the driver. The SDK takes a second.
@@ -56,58 +57,61 @@ IMPORTS = ("agents", "chatkit.agents", "chatkit.server", "httpx", "starlette.rou
 
 @dataclass(frozen=True)
 class Flavor:
-    """A render that mutants are made of, and where its suite finds a server.
+    """A render with the full suite, of which the promises are a part.
 
     Attributes:
-        name: The answers that it was rendered with.
+        name: The database and the driver.
         project: Where it is.
-        place: Where its suite finds a server.
-        tests: For the name of each test, what pytest calls it.
+        place: Where the suite finds its server.
+        tests: What pytest calls its tests.
     """
 
     name: str
     project: Path
     place: Place
-    tests: Mapping[str, str]
+    tests: list[str]
 
 
-@dataclass
-class Run:
+@dataclass(eq=False)
+class Trial:
     """A run of tests, on a mutant or on the Store as it is.
 
     Attributes:
         flavor: Whose tests.
-        tests: What pytest calls them.
-        mutant: What to break; None to break nothing.
-        passed: Those that passed.
+        mutant: What to break.
+        tests: Which tests.
+        passed: The tests that passed, and how many seconds they took.
         failed: Those that failed while they ran; of a mutant's, only the first.
         printed: What pytest printed.
         seconds: How long it took.
     """
 
     flavor: Flavor
-    tests: list[str]
-    mutant: Mutant | None = None
-    passed: list[str] = field(default_factory=list[str])
+    mutant: Mutant
+    tests: list[str] = field(default_factory=list[str])
+    passed: dict[str, float] = field(default_factory=dict[str, float])
     failed: list[str] = field(default_factory=list[str])
     printed: str = ""
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        return f"{self.flavor.name:20} {self.mutant.rule:8} {self.mutant.what}"
+
 
 class Recorder:
-    """A plugin of pytest that notes the tests that pass, and those that fail while they run.
+    """A plugin of pytest that notes the tests that pass, in which time, and those that fail.
 
     Errors of fixtures are not noted, nor errors that say that the package is no Python.
     """
 
     def __init__(self) -> None:
-        self.passed: list[str] = []
+        self.passed: dict[str, float] = {}
         self.failed: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Look at a test that has run."""
         if report.when == "call" and report.passed:
-            self.passed.append(report.nodeid)
+            self.passed[report.nodeid] = report.duration
 
     def pytest_exception_interact(self, call: "pytest.CallInfo[object]", report: object) -> None:
         """Look at an error."""
@@ -122,147 +126,144 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="", metavar="NAME", help="a rule, or a flavor")
+    parser.add_argument("--only", default="", metavar="NAMES", help="rules, or flavors")
     parser.add_argument("--write", action="store_true", help="only write docs/mutants.md")
     arguments = parser.parse_args()
-    only: str = arguments.only
-    names = [name for name in FLAVORS if only == name] or list(FLAVORS)
-    mutants = [mutant for mutant in MUTANTS if only == mutant.rule] or MUTANTS
     if arguments.write:
-        DOCUMENT.write_text(document(), encoding="utf-8")
+        (ROOT / "docs" / "mutants.md").write_text(document(), encoding="utf-8")
         return 0
-    if only and len(names) == len(FLAVORS) and len(mutants) == len(MUTANTS):
-        parser.error(f"{only!r} is no rule, and none of the flavors {', '.join(FLAVORS)}")
-
-    with (
-        tempfile.TemporaryDirectory(prefix="chat_store_") as name,
-        flavors(names, Path(name)) as made,
-    ):
-        survivors = try_all(mutants, made, Path(name))
-    is_lacking = len(made) < len(names) and os.environ.get("CI") == "true"
-    return 1 if survivors or is_lacking else 0
-
-
-@contextmanager
-def flavors(names: Sequence[str], directory: Path) -> Iterator[list[Flavor]]:
-    """Render flavors, and run their servers for the time of a block."""
-    template = copy_tree(directory / "template")
-    with ExitStack() as stack:
-        made: list[Flavor] = []
-        for name in names:
-            project = render(template, directory / name, FLAVORS[name])
-            suite = import_rendered(project, "chat_store_database")
-            try:
-                shared = database(FLAVORS[name]["store_database"]).shared(suite)
-                place = stack.enter_context(shared)
-            except MissingError as error:
-                print(f"NOT RUN: {name}. {error}")
-            else:
-                made.append(Flavor(name, project, place, find_tests(project)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the SDK warns of itself
-            for module in IMPORTS:
-                importlib.import_module(module)
-        for flavor in made:
-            # Compiles the suite and the package, once for all mutants.
-            run_command(
-                *(sys.executable, "-m", "pytest", "--collect-only"),
-                cwd=flavor.project,
-                env={"PYTHONDONTWRITEBYTECODE": ""},
-            )
-        gc.freeze()  # or each fork would go through all of that, and copy it
-        yield made
-
-
-def find_tests(project: Path) -> dict[str, str]:
-    """Find the tests of a suite, and what pytest calls each."""
-    return {
-        name: f"{(SUITE / path.name).as_posix()}::{name}"
-        for path in (project / SUITE).glob("test_*.py")
-        for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
+    only = set(arguments.only.split(",")) - {""}
+    names = [name for name in FLAVORS if name in only] or list(FLAVORS)
+    mutants = {
+        name: [it for it in mutants_of(name) if it.rule in only or only <= FLAVORS.keys()]
+        for name in names
     }
-
-
-def try_all(mutants: Sequence[Mutant], flavors: Sequence[Flavor], directory: Path) -> list[Run]:
-    """Try mutants in flavors, and print what became of them.
-
-    Returns:
-        The runs of those that survived.
-    """
-    runs = [
-        Run(flavor, [flavor.tests.get(mutant.test, mutant.test)], mutant)
-        for flavor in flavors
-        for mutant in mutants
-        if mutant.edits_for(flavor.name)
-    ]
-    began = time.monotonic()
-    for run in in_forks(runs, directory):
-        print(
-            f"{name_of(run)}  {run.seconds:4.1f} s  {'' if run.failed else 'SURVIVED'}", flush=True
+    if not any(mutants.values()):
+        parser.error(f"no mutants of {arguments.only}; the flavors are {', '.join(FLAVORS)}")
+    with tempfile.TemporaryDirectory(prefix="chat_store_") as directory, ExitStack() as stack:
+        flavors = list(prepare(names, Path(directory), stack))
+        is_good = try_all(
+            [(flavor, mutant) for flavor in flavors for mutant in mutants[flavor.name]],
+            Path(directory),
         )
+    return 0 if is_good and (len(flavors) == len(names) or not IN_CI) else 1
 
-    # A test that fails on the Store as it is has caught nothing.
-    controls = [
-        Run(flavor, sorted(tests))
-        for flavor in flavors
-        if (tests := {test for run in runs if run.flavor is flavor for test in run.failed})
+
+def prepare(names: Iterable[str], directory: Path, stack: ExitStack) -> Iterator[Flavor]:
+    """Render flavors with their suites, and start their servers."""
+    template = copy_tree(directory / "template")
+    for name in names:
+        project = render(template, directory / name, {**answers_of(name), "store_tests": "full"})
+        module = import_rendered(project, "chat_store_database")
+        try:
+            place = stack.enter_context(database(FLAVORS[name]["store_database"]).shared(module))
+        except MissingError as error:
+            print(f"NOT RUN: {name}. {error}")
+            continue
+        # Compiles the suite and the package, once for all mutants.
+        run(
+            *(sys.executable, "-m", "pytest", "--collect-only"),
+            cwd=project,
+            env={"PYTHONDONTWRITEBYTECODE": ""},
+        )
+        yield Flavor(name, project, place, find_tests(project))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the SDK warns of itself
+        for module in IMPORTS:
+            importlib.import_module(module)
+    gc.freeze()  # or each fork would go through all of that, and copy it
+
+
+def find_tests(project: Path) -> list[str]:
+    """Find the tests of a suite, and what pytest calls each."""
+    return [
+        f"{path.relative_to(project).as_posix()}::{name}"
+        for path in sorted((project / SUITE).rglob("test_*.py"))
+        for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
     ]
-    sound = {
-        (control.flavor.name, test)
-        for control in in_forks(controls, directory)
-        for test in control.passed
-    }
-    caught = [run for run in runs if {(run.flavor.name, test) for test in run.failed} & sound]
-    survivors = [run for run in runs if run not in caught]
-    for control in controls:
+
+
+def try_all(mutants: Sequence[tuple[Flavor, Mutant]], directory: Path) -> bool:
+    """Try mutants, print what became of them, and tell whether all is as it should be."""
+    began = time.monotonic()
+    left = [Trial(flavor, mutant) for flavor, mutant in mutants]
+    counts: list[int] = []
+    bad: list[str] = []
+    for depth in ("promises", "full"):
+        is_full = depth == "full"
+        for trial in left:
+            trial.tests = [
+                test
+                for test in trial.flavor.tests
+                if ("/full/" in test) == is_full and trial.mutant.is_tested_by(test)
+            ]
+        failed = [trial for trial in in_forks(left, directory) if trial.failed]
+        sound = find_sound(failed, directory)
+        found = [trial for trial in failed if (trial.flavor.name, *trial.failed) in sound]
+        for trial in found:
+            print(f"{depth:8} {trial}  {trial.seconds:.1f} s", flush=True)
+            if bool(trial.mutant.full) != is_full:
+                bad.append(f"CAUGHT BY {depth}: {trial}")
+        counts.append(len(found))
+        left = [trial for trial in left if trial not in found]
+    bad += [f"{trial.printed}\nSURVIVED: {trial}" for trial in left]
+    print(*bad, sep="\n")
+    print(
+        f"{counts[0]} mutants caught by promises, {counts[1]} by full only, {len(left)} survived, "
+        f"in {time.monotonic() - began:.0f} s"
+    )
+    return not bad
+
+
+def find_sound(failed: Sequence[Trial], directory: Path) -> set[tuple[str, str]]:
+    """Find the tests, each with its flavor, that pass on the Store as it is."""
+    controls = [
+        Trial(flavor, NOTHING, sorted({it.failed[0] for it in failed if it.flavor is flavor}))
+        for flavor in {trial.flavor.name: trial.flavor for trial in failed}.values()
+    ]
+    sound: set[tuple[str, str]] = set()
+    for control in in_forks(controls, directory):
+        sound |= {(control.flavor.name, test) for test in control.passed}
         if set(control.tests) - set(control.passed):
-            print(f"{control.printed}\n{control.flavor.name}: tests fail on the Store as it is")
-    for run in survivors:
-        print(f"{run.printed}\nSURVIVED: {name_of(run)}")
-    seconds = time.monotonic() - began
-    print(f"{len(caught)} mutants caught, {len(survivors)} survived, in {seconds:.0f} s")
-    return survivors
+            print(f"{control.printed}\nTESTS FAIL: {control}")
+    return sound
 
 
-def name_of(run: Run) -> str:
-    """Say which mutant a run is about."""
-    assert run.mutant is not None
-    return f"{run.flavor.name:20} {run.mutant.rule}  {run.mutant.what:80}"
-
-
-def in_forks(runs: Iterable[Run], directory: Path) -> Iterator[Run]:
-    """Make runs, some at once; give each when it has ended."""
-    waiting = iter(runs)
-    running: dict[int, tuple[Run, Path, float]] = {}
+def in_forks(trials: Iterable[Trial], directory: Path) -> Iterator[Trial]:
+    """Make trials, some at once; give each when it has ended."""
+    waiting = (trial for trial in trials if trial.tests)
+    known: dict[str, float] = {}  # how long a test takes: the fast ones come first
+    running: dict[int, tuple[Trial, Path, float]] = {}
     while True:
-        while len(running) < AT_ONCE and (run := next(waiting, None)):
+        while len(running) < AT_ONCE and (trial := next(waiting, None)):
             place = Path(tempfile.mkdtemp(dir=directory))
+            trial.tests.sort(key=lambda test: known.get(test, 0.0))
             sys.stdout.flush()  # or the fork would print it, too
             pid = os.fork()
             if not pid:
-                _run_and_exit(run, place)
-            running[pid] = (run, place, time.monotonic())
+                _try_and_exit(trial, place)
+            running[pid] = (trial, place, time.monotonic())
         if not running:
             return
         pid, _ = os.wait()
         if pid not in running:  # a server's, that has crashed
             continue
-        run, place, began = running.pop(pid)
+        trial, place, began = running.pop(pid)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # what the tests have started, and left
-        run.seconds = time.monotonic() - began
-        run.printed = (place / "printed").read_text("utf-8", "replace")
+        trial.seconds, trial.passed, trial.failed = time.monotonic() - began, {}, []
+        trial.printed += (place / "printed").read_text("utf-8", "replace")
         with suppress(FileNotFoundError):  # it was killed
-            found = json.loads((place / "found.json").read_text("utf-8"))
-            run.passed, run.failed = found["passed"], found["failed"]
+            trial.passed, trial.failed = json.loads((place / "found").read_text("utf-8"))
+            known |= {test.partition("[")[0]: it for test, it in trial.passed.items()}
         shutil.rmtree(place)
-        yield run
+        yield trial
 
 
-def _run_and_exit(run: Run, place: Path) -> NoReturn:
+def _try_and_exit(trial: Trial, place: Path) -> NoReturn:
     try:
         os.setsid()
-        signal.alarm(MOST_SECONDS if run.mutant else 10 * MOST_SECONDS)
+        signal.alarm(MOST_SECONDS if trial.mutant.edits else 10 * MOST_SECONDS)
         resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
         output = os.open(place / "printed", os.O_WRONLY | os.O_CREAT)
         for stream in (1, 2):
@@ -270,9 +271,8 @@ def _run_and_exit(run: Run, place: Path) -> NoReturn:
         # What the parent does at its end is not for its forks.
         atexit._clear()
         recorder = Recorder()
-        _pytest(run, place, recorder)
-        found = {"passed": recorder.passed, "failed": recorder.failed}
-        (place / "found.json").write_text(json.dumps(found), encoding="utf-8")
+        _pytest(trial, place, recorder)
+        (place / "found").write_text(json.dumps([recorder.passed, recorder.failed]))
         # The suite drops its database.
         atexit._run_exitfuncs()
     except BaseException:
@@ -284,24 +284,24 @@ def _run_and_exit(run: Run, place: Path) -> NoReturn:
         os._exit(0)
 
 
-def _pytest(run: Run, place: Path, recorder: Recorder) -> None:
+def _pytest(trial: Trial, place: Path, recorder: Recorder) -> None:
     project = place / "project"
-    shutil.copytree(run.flavor.project, project)
+    shutil.copytree(trial.flavor.project, project)
     arguments = ["-q", "--tb=native", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
-    if run.mutant is not None:
+    if trial.mutant.edits:
         arguments.append("-x")
-        for edit in run.mutant.edits_for(run.flavor.name):
-            edit.apply(project / PACKAGE)
-            # It may be as long as before, and of the same second.
-            compiled = Path(cache_from_source(str(project / PACKAGE / edit.file)))
-            compiled.unlink(missing_ok=True)
+    for edit in trial.mutant.edits:
+        edit.apply(project / PACKAGE)
+        # It may be as long as before, and of the same second.
+        compiled = Path(cache_from_source(str(project / PACKAGE / edit.file)))
+        compiled.unlink(missing_ok=True)
     for name in [name for name in os.environ if name.startswith(("PYTEST_", "CHAT_STORE_"))]:
         del os.environ[name]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os.environ.update(run.flavor.place.environment)
+    os.environ.update(trial.flavor.place.environment)
     sys.path[:] = [path for path in sys.path if path != str(ROOT)]
     os.chdir(project)
-    pytest.main([*arguments, *run.tests], plugins=[recorder])
+    pytest.main([*arguments, *trial.tests], plugins=[recorder])
 
 
 if __name__ == "__main__":
