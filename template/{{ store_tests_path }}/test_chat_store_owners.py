@@ -250,6 +250,13 @@ def test_R15_no_other_type_is_an_owner(owner: object) -> None:
         owner_id(make_context(owner))
 
 
+@only_own
+def test_R15_a_context_cannot_be_given_to_another_owner(alice: RequestContext) -> None:
+    if IS_FROZEN:  # a dict is not, and a class of yours need not be
+        with pytest.raises((AttributeError, ValueError)):
+            setattr(alice, "user_id", "bob")  # noqa: B010
+
+
 @async_test
 async def test_R16_two_threads_have_items_of_their_own_under_the_same_id(
     store: ChatStore, probe: Probe, alice: RequestContext
@@ -275,9 +282,3 @@ async def test_R16_two_threads_have_items_of_their_own_under_the_same_id(
     assert await store.load_item("thr_2", "msg_1", alice) == items["thr_2"]
     await store.delete_thread("thr_1", alice)
     assert await store.load_item("thr_2", "msg_1", alice) == items["thr_2"]
-
-
-def test_R15_a_context_cannot_be_given_to_another_owner(alice: RequestContext) -> None:
-    if IS_FROZEN:  # a dict is not, and a class of yours need not be
-        with pytest.raises((AttributeError, ValueError)):
-            setattr(alice, "user_id", "bob")  # noqa: B010

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -51,22 +51,17 @@ SECRET = "what nobody else may read"
 # --- R31: a write finishes although its caller is cancelled
 
 
-@pytest.mark.parametrize("cancellations", [1, 3])
 @pytest.mark.parametrize("method", WRITES)
 @async_test
 async def test_R31_a_write_finishes_although_its_task_is_cancelled(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    method: str,
-    cancellations: int,
+    store: ChatStore, alice: RequestContext, probe: Probe, method: str
 ) -> None:
     await save_one_of_each(store, alice, "before")
     before = stored_rows(probe)
     with probe.locked():
         call = asyncio.ensure_future(WRITES[method](store, alice))
         await asyncio.sleep(0)  # lets the call begin, and no more
-        for _ in range(cancellations):
+        for _ in range(2):
             call.cancel()
             await asyncio.sleep(0.01)
         assert not call.done()
@@ -75,26 +70,8 @@ async def test_R31_a_write_finishes_although_its_task_is_cancelled(
     assert stored_rows(probe) != before
 
 
-@pytest.mark.parametrize("method", WRITES)
 @async_test
-async def test_R31_a_write_in_a_cancelled_scope_returns_and_the_next_checkpoint_raises(
-    store: ChatStore, alice: RequestContext, probe: Probe, method: str
-) -> None:
-    await save_one_of_each(store, alice, "before")
-    before = stored_rows(probe)
-    reached: list[str] = []
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await WRITES[method](store, alice)
-        reached.append("end of the write")
-        await anyio.lowlevel.checkpoint()
-        reached.append("more")
-    assert reached == ["end of the write"]
-    assert stored_rows(probe) != before
-
-
-@async_test
-async def test_R31_a_scope_cancelled_in_mid_write_lets_several_writes_succeed(
+async def test_R31_writes_in_a_cancelled_scope_succeed_and_the_next_checkpoint_raises(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -319,18 +296,13 @@ async def recover(store: ChatStore, context: RequestContext) -> None:
 @pytest.mark.parametrize("method", [*READS, *WRITES])
 @async_test
 async def test_R34_a_call_succeeds_although_its_connection_has_died(
-    store: ChatStore,
-    alice: RequestContext,
-    bob: RequestContext,
-    probe: Probe,
-    method: str,
+    store: ChatStore, alice: RequestContext, probe: Probe, method: str
 ) -> None:
-    for context in (alice, bob):
-        await save_one_of_each(store, context, "before")
-        before = stored_rows(probe)
-        probe.break_connections(store)
-        await finish({**READS, **WRITES}[method](store, context))
-        assert (stored_rows(probe) != before) == (method in WRITES)
+    await save_one_of_each(store, alice, "before")
+    before = stored_rows(probe)
+    probe.break_connections(store)
+    await finish({**READS, **WRITES}[method](store, alice))
+    assert (stored_rows(probe) != before) == (method in WRITES)
 
 
 # --- R35: what was acknowledged is stored
@@ -352,16 +324,22 @@ async def test_R36_writers_in_one_process_lose_and_duplicate_nothing(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread(), alice)
-    items = [a_message(f"msg_{number:03}") for number in range(200)]
+    items = [a_message(f"msg_{number:03}") for number in range(100)]
+    versions = [a_message("same", text=f"version {number}") for number in range(20)]
     async with ChatStore(probe.url) as other:
-        await finish(
-            asyncio.gather(
-                *(store.add_thread_item("thr_1", item, alice) for item in items[::2]),
-                *(other.add_thread_item("thr_1", item, alice) for item in items[1::2]),
-            )
-        )
-    found = [item.id for item in await walk(store, alice, limit=50)]
-    assert sorted(found) == [item.id for item in items]
+        writers = (store, other)
+        calls = [
+            writers[number % 2].add_thread_item("thr_1", item, alice)
+            for number, item in enumerate(items)
+        ]
+        for writer in writers:
+            calls += [writer.save_item("thr_1", item, alice) for item in versions]
+        await finish(asyncio.gather(*calls))
+    found = await walk(store, alice, limit=50)
+    same = [item for item in found if item.id == "same"]
+    assert len(same) == 1
+    assert same[0] in versions
+    assert sorted(item.id for item in found) == [*(it.id for it in items), "same"]
 
 
 @async_test
@@ -370,40 +348,12 @@ async def test_R36_a_write_that_fails_takes_no_other_with_it(
 ) -> None:
     await store.save_thread(a_thread(), alice)
     probe.refuse_items()
-    threads = [a_thread(f"thr_{number}") for number in range(2, 12)]
-    outcomes = await finish(
-        asyncio.gather(
-            *(store.save_thread(thread, alice) for thread in threads[:5]),
-            store.add_thread_item("thr_1", a_message(), alice),
-            *(store.save_thread(thread, alice) for thread in threads[5:]),
-            return_exceptions=True,
-        )
-    )
+    calls = [store.save_thread(a_thread(f"thr_{number}"), alice) for number in range(9)]
+    calls.insert(5, store.add_thread_item("thr_1", a_message(), alice))
+    outcomes = await finish(asyncio.gather(*calls, return_exceptions=True))
     failures = [outcome for outcome in outcomes if outcome is not None]
     assert [type(failure) for failure in failures] == [DatabaseError]
-    page = await store.load_threads(20, None, "asc", alice)
-    assert sorted(page.data, key=lambda thread: int(thread.id[4:])) == [
-        a_thread(),
-        *threads,
-    ]
-
-
-@async_test
-async def test_R36_writers_of_the_same_item_leave_one_of_their_versions(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    versions = [a_message(text=f"version {number}") for number in range(40)]
-    async with ChatStore(probe.url) as other:
-        await finish(
-            asyncio.gather(
-                *(store.save_item("thr_1", item, alice) for item in versions[::2]),
-                *(other.add_thread_item("thr_1", item, alice) for item in versions),
-            )
-        )
-    items = await walk(store, alice)
-    assert len(items) == 1
-    assert items[0] in versions
+    assert count_rows(probe, "chatkit_threads") == 9
 
 
 # --- R37: the tables and the code
@@ -414,18 +364,9 @@ import sys
 
 from chat_store_under_test import ChatStore
 
-store = ChatStore(sys.argv[1], auto_migrate=True)
 print("ready", flush=True)
 sys.stdin.readline()
-print(*asyncio.run(store.migrate()))
-
-
-async def main():
-    async with store:
-        pass
-
-
-asyncio.run(main())
+print(*asyncio.run(ChatStore(sys.argv[1]).migrate()))
 """
 
 
@@ -577,18 +518,7 @@ async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
 def test_R38_every_method_has_the_signature_of_the_sdk(
     store: ChatStore, method: str
 ) -> None:
-    assert_same_signature(getattr(type(store), method), getattr(Store, method))
-
-
-@only_own
-def test_R38_the_store_is_the_sdks_for_the_request_context(store: ChatStore) -> None:
-    assert isinstance(store, Store)
-    assert vars(ChatStore)["__orig_bases__"] == (Store[RequestContext],)
-    assert not inspect.isabstract(ChatStore)
-
-
-def assert_same_signature(ours: Any, theirs: Any) -> None:
-    """Compare names, positions, defaults, and whether a method is a coroutine."""
+    ours, theirs = getattr(type(store), method), getattr(Store, method)
     assert [
         (parameter.name, parameter.kind, parameter.default)
         for parameter in inspect.signature(ours).parameters.values()
@@ -597,6 +527,12 @@ def assert_same_signature(ours: Any, theirs: Any) -> None:
         for parameter in inspect.signature(theirs).parameters.values()
     ]
     assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
+
+
+@only_own
+def test_R38_the_store_is_the_sdks_for_the_request_context(store: ChatStore) -> None:
+    assert isinstance(store, Store)
+    assert vars(ChatStore)["__orig_bases__"] == (Store[RequestContext],)
 
 
 # --- R39: nothing private in logs and errors
@@ -711,20 +647,19 @@ async def test_R40_close_waits_for_writes_in_flight(
     ]
 
 
-@pytest.mark.parametrize("method", [*READS, *WRITES])
 @async_test
 async def test_R40_using_it_before_opening_or_after_closing_says_so(
-    probe: Probe, alice: RequestContext, method: str
+    probe: Probe, alice: RequestContext
 ) -> None:
-    call = {**READS, **WRITES}[method]
-    store = ChatStore(probe.url, auto_migrate=True, pool_timeout=2, write_timeout=2)
-    with pytest.raises(StoreClosedError, match=r"async with .*open\(\)"):
-        await finish(call(store, alice))
-    async with store:
-        await save_one_of_each(store, alice)
-        await finish(call(store, alice))
-    with pytest.raises(StoreClosedError, match=r"async with .*open\(\)"):
-        await finish(call(store, alice))
+    store = ChatStore(probe.url, auto_migrate=True)
+    for _ in range(2):
+        for call in [*READS.values(), *WRITES.values()]:
+            with pytest.raises(StoreClosedError, match=r"async with .*open\(\)"):
+                await finish(call(store, alice))
+        with suppress(ZeroDivisionError):
+            async with store:
+                await save_one_of_each(store, alice)
+                raise ZeroDivisionError
 
 
 @async_test
@@ -791,15 +726,3 @@ async def test_R40_migrating_leaves_the_store_as_open_or_closed_as_it_was(
     async with store:
         await finish(store.migrate())
         await finish(save_one_of_each(store, alice))
-
-
-@async_test
-async def test_R40_the_block_closes_the_store_when_it_ends_with_an_error(
-    probe: Probe, alice: RequestContext
-) -> None:
-    store = ChatStore(probe.url, auto_migrate=True)
-    with pytest.raises(ZeroDivisionError):
-        async with store:
-            raise ZeroDivisionError
-    with pytest.raises(StoreClosedError):
-        await store.load_thread("thr_1", alice)

@@ -24,6 +24,7 @@ from chat_store_tools import (
     fill,
     later,
     save_one_of_each,
+    walk,
 )
 from chat_store_under_test import (
     TOMBSTONE_LIFETIME,
@@ -39,8 +40,6 @@ from chatkit.types import (
     Thread,
     ThreadItem,
     ThreadMetadata,
-    Workflow,
-    WorkflowItem,
 )
 
 DELETIONS = [call for name, call in WRITES.items() if name.startswith("delete")]
@@ -169,11 +168,8 @@ async def test_R04_saving_a_thread_again_keeps_its_place_owner_and_items(
     await store.add_thread_item("thr_1", a_message(), alice)
     changed = a_thread("thr_1", title="changed", created_at=later(seconds))
     await store.save_thread(changed, alice)
-    assert await load_threads(store, alice) == [
-        a_thread("thr_0"),
-        changed,
-        a_thread("thr_2"),
-    ]
+    first, third = a_thread("thr_0"), a_thread("thr_2")
+    assert await load_threads(store, alice) == [first, changed, third]
     assert await load_items(store, alice) == [a_message()]
     owners = probe.query("SELECT owner_id FROM chatkit_threads")
     assert owners == [(owner_id(alice),)] * 3
@@ -198,21 +194,14 @@ async def test_R04_saving_an_item_again_keeps_its_place_and_owner(
 async def test_R05_adding_an_item_again_updates_it_in_place(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
-    workflow = WorkflowItem(
-        id="wf_1",
-        thread_id="thr_1",
-        created_at=NOON,
-        workflow=Workflow(type="custom", tasks=[]),
-    )
+    call = a_tool_call()
     await store.save_thread(a_thread(), alice)
-    await store.add_thread_item("thr_1", workflow, alice)
+    await store.add_thread_item("thr_1", call, alice)
     await store.add_thread_item("thr_1", a_message(), alice)
-    continued = workflow.model_copy(
-        update={"workflow": Workflow(type="custom", tasks=[], expanded=True)}
-    )
+    continued = a_tool_call(output="done")
     await store.add_thread_item("thr_1", continued, alice)
     assert await load_items(store, alice) == [continued, a_message()]
-    assert await store.load_item("thr_1", "wf_1", alice) == continued
+    assert await store.load_item("thr_1", "tc_1", alice) == continued
     assert count_rows(probe, "chatkit_items") == 2
 
 
@@ -416,7 +405,7 @@ async def test_R10_a_deletion_wins_against_writes_at_the_same_instant(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     async with ChatStore(probe.url) as other:  # on connections of its own
-        for number in range(20):
+        for number in range(10):
             thread = a_thread(f"thr_{number}")
             await store.save_thread(thread, alice)
             item = a_message("msg_1", thread.id)
@@ -470,24 +459,11 @@ async def test_R10_attachments_stay_when_their_thread_is_deleted(
 
 LOOK_ALIKES = ["A", "a", "a ", " a", "a\t", "\u00e9", "e\u0301", "e", "\u00df", "ss"]
 
-GOOD_IDS = {
-    "one character": "x",
-    "a space": " ",
-    "255 characters": "x" * 255,
-    "255 emoji": "\U0001f600" * 255,
-    "joined emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467",
-    "right to left": "\u0645\u0631\u062d\u0628\u0627",
-    "single quote": "it's",
-    "double quote": 'say "x"',
-    "percent": "100%s %(id)s %%",
-    "question mark": "? $1 :id",
-    "underscore": "_",
-    "backslash": "a\\b\\",
-    "line breaks": "a\nb\r\n",
-    "path": "../../etc/passwd",
-    "digits": "0012",
-    "SQL": "'; DROP TABLE chatkit_items; --",
-}
+GOOD_IDS = [
+    *("x", " ", "x" * 255, "\U0001f600" * 255, "\U0001f469\u200d\U0001f467", "\u0645"),
+    *("it's", 'say "x"', "100%s %(id)s %%", "? $1 :id", "_", "a\\b\\", "a\nb\r\n"),
+    *("../../etc/passwd", "0012", "'; DROP TABLE chatkit_items; --"),
+]
 
 BAD_IDS = {
     "empty": "",
@@ -503,64 +479,35 @@ def with_id(row: Any, row_id: str) -> Any:
     return row.model_copy(update={"id": row_id})
 
 
-@pytest.mark.parametrize("row_id", GOOD_IDS.values(), ids=GOOD_IDS)
 @async_test
-async def test_R11_any_text_of_1_to_255_characters_is_an_id(
-    store: ChatStore, alice: RequestContext, row_id: str
-) -> None:
-    thread, attachment = a_thread(row_id), an_attachment(row_id)
-    item, last = a_message(row_id, row_id), a_message("msg_last", row_id)
-    await store.save_thread(thread, alice)
-    await store.add_thread_item(row_id, item, alice)
-    await store.save_item(row_id, last, alice)
-    await store.save_attachment(attachment, alice)
-    await store.save_thread(a_thread("thr_last"), alice)
-
-    assert await store.load_thread(row_id, alice) == thread
-    assert await store.load_item(row_id, row_id, alice) == item
-    assert await store.load_attachment(row_id, alice) == attachment
-    items = await store.load_thread_items(row_id, None, 1, "asc", alice)
-    assert items == Page(data=[item], has_more=True, after=row_id)
-    items = await store.load_thread_items(row_id, row_id, 1, "asc", alice)
-    assert items.data == [last]
-    threads = await store.load_threads(1, None, "asc", alice)
-    assert threads == Page(data=[thread], has_more=True, after=row_id)
-    threads = await store.load_threads(1, row_id, "asc", alice)
-    assert threads.data == [a_thread("thr_last")]
-
-    await store.delete_thread_item(row_id, row_id, alice)
-    assert await load_items(store, alice, row_id) == [last]
-    await store.delete_attachment(row_id, alice)
-    with pytest.raises(NotFoundError):
-        await store.load_attachment(row_id, alice)
-    await store.delete_thread(row_id, alice)
-    assert await load_threads(store, alice) == [a_thread("thr_last")]
-
-
-@async_test
-async def test_R11_ids_that_look_alike_stay_apart(
+async def test_R11_any_text_of_1_to_255_characters_is_an_id_of_its_own(
     store: ChatStore, alice: RequestContext
 ) -> None:
-    threads = [a_thread(row_id, title=ascii(row_id)) for row_id in LOOK_ALIKES]
-    items = [a_message(row_id, "A", text=ascii(row_id)) for row_id in LOOK_ALIKES]
-    files = [an_attachment(row_id, name=ascii(row_id)) for row_id in LOOK_ALIKES]
+    ids = LOOK_ALIKES + GOOD_IDS
+    threads = [a_thread(row_id, title=ascii(row_id)[:99]) for row_id in ids]
+    items = [a_message(row_id, "A", text=ascii(row_id)) for row_id in ids]
+    files = [an_attachment(row_id, name=ascii(row_id)) for row_id in ids]
     for thread in threads:
         await store.save_thread(thread, alice)
     for item, file in zip(items, files):
         await store.add_thread_item("A", item, alice)
         await store.save_attachment(file, alice)
-    assert await load_threads(store, alice) == threads
-    assert await load_items(store, alice, "A") == items
-    for row_id, thread, item, file in zip(LOOK_ALIKES, threads, items, files):
+    assert await walk(store, alice, thread_id="A", limit=1) == items
+    for row_id, thread, item, file in zip(ids, threads, items, files):
         assert await store.load_thread(row_id, alice) == thread
         assert await store.load_item("A", row_id, alice) == item
         assert await store.load_attachment(row_id, alice) == file
-    await store.delete_thread("a", alice)
-    await store.delete_thread_item("A", "a", alice)
-    await store.delete_attachment("a", alice)
-    assert await load_threads(store, alice) == [threads[0], *threads[2:]]
-    assert await load_items(store, alice, "A") == [items[0], *items[2:]]
-    assert await store.load_attachment("A", alice) == files[0]
+    for row_id, following in zip(ids, threads[1:]):
+        page = await store.load_threads(1, row_id, "asc", alice)
+        assert page.data == [following]
+    for row_id in ids[1::2]:
+        await store.delete_thread(row_id, alice)
+        await store.delete_thread_item("A", row_id, alice)
+        await store.delete_attachment(row_id, alice)
+    assert await load_threads(store, alice) == threads[::2]
+    assert await load_items(store, alice, "A") == items[::2]
+    for file in files[::2]:
+        assert await store.load_attachment(file.id, alice) == file
 
 
 @pytest.mark.parametrize("row_id", BAD_IDS.values(), ids=BAD_IDS)

@@ -1,13 +1,12 @@
 """Ids of new rows, as the answer `deterministic` promises them."""
 
 import re
+from datetime import datetime
 
 import pytest
 from chat_store_contexts import make_context
-from chat_store_scripted import ScriptedServer, ask, says, user_input
-from chat_store_tools import a_thread, async_test, id_bodies
+from chat_store_tools import a_question, a_thread, async_test, id_bodies
 from chat_store_under_test import ChatStore, IdError, RequestContext
-from chatkit.types import UserMessageItem
 
 
 def make_ids(store: ChatStore, context: RequestContext) -> list[str]:
@@ -55,36 +54,28 @@ def test_other_owners_requests_kinds_and_counts_make_other_ids(
     assert len(bodies) == len(ids)
 
 
-@async_test
-async def test_a_retry_makes_no_second_thread_and_no_second_user_message(
-    store: ChatStore,
-) -> None:
-    server = ScriptedServer(store, says("msg_first", "ay"), says("msg_second", "aye"))
-    for _ in range(2):
-        context = make_context("alice", "request")
-        await ask(server, context, "threads.create", input=user_input("hello"))
-    threads = await store.load_threads(10, None, "asc", make_context("alice"))
-    assert len(threads.data) == 1
-    items = await store.load_thread_items(
-        threads.data[0].id, None, 10, "asc", make_context("alice")
-    )
-    questions = [item for item in items.data if isinstance(item, UserMessageItem)]
-    assert len(questions) == 1
+async def create_thread(store: ChatStore, context: RequestContext) -> str:
+    """Make what a request makes that begins a conversation; give the thread's id."""
+    thread = a_thread(store.generate_thread_id(context), created_at=datetime.now())
+    await store.save_thread(thread, context)
+    item_id = store.generate_item_id("message", thread, context)
+    question = a_question(item_id, thread.id)
+    await store.add_thread_item(thread.id, question, context)
+    return thread.id
 
 
 @async_test
-async def test_a_retry_keeps_the_title_and_metadata_that_the_first_try_has_stored(
+async def test_a_retry_makes_nothing_twice_and_keeps_what_the_first_try_has_stored(
     store: ChatStore,
 ) -> None:
-    server = ScriptedServer(store, says("msg_first", "ay"), says("msg_second", "aye"))
     first, second = make_context("alice", "request"), make_context("alice", "request")
-    await ask(server, first, "threads.create", input=user_input("hello"))
-    thread = (await store.load_threads(1, None, "asc", first)).data[0]
-    thread.title = "Greetings"
-    thread.metadata = {"previous_response_id": "resp_1"}
-    await store.save_thread(thread, first)
-    await ask(server, second, "threads.create", input=user_input("hello"))
-    assert await store.load_thread(thread.id, second) == thread
+    thread_id = await create_thread(store, first)
+    titled = a_thread(thread_id, title="Greetings", metadata={"previous": "resp_1"})
+    await store.save_thread(titled, first)
+    assert await create_thread(store, second) == thread_id
+    assert (await store.load_threads(9, None, "asc", first)).data == [titled]
+    items = await store.load_thread_items(thread_id, None, 9, "asc", first)
+    assert len(items.data) == 1
 
 
 @async_test

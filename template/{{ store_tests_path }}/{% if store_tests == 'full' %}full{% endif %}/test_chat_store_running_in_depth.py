@@ -4,13 +4,13 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import asyncio
+import inspect
 import os
 import subprocess
 import sys
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from chat_store_adapter import only_own
 from chat_store_database import Probe
@@ -36,7 +36,7 @@ from chat_store_under_test import (
     RequestContext,
 )
 from chatkit.store import AttachmentStore, NotFoundError
-from test_chat_store_running import assert_same_signature, recover
+from test_chat_store_running import recover
 
 
 @async_test
@@ -262,9 +262,11 @@ def test_R37_the_command_line_can_be_run_with_m(probe: Probe) -> None:
 
 @only_own
 def test_R38_attachment_ids_have_the_signature_of_the_sdks_attachment_store() -> None:
-    assert_same_signature(
-        ChatStore.generate_attachment_id, AttachmentStore[Any].generate_attachment_id
+    ours, theirs = (
+        inspect.signature(each.generate_attachment_id)
+        for each in (ChatStore, AttachmentStore[Any])
     )
+    assert ours.parameters.keys() == theirs.parameters.keys()
 
 
 @async_test

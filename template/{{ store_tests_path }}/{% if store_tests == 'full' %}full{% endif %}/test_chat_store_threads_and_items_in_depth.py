@@ -100,7 +100,7 @@ async def assert_is_refused(
 
 
 @only_own
-@pytest.mark.parametrize("owner", GOOD_IDS.values(), ids=GOOD_IDS)
+@pytest.mark.parametrize("owner", GOOD_IDS, ids=ascii)
 @async_test
 async def test_R11_any_text_of_1_to_255_characters_is_an_owner(
     store: ChatStore, probe: Probe, owner: str
