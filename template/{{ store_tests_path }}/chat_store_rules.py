@@ -84,9 +84,9 @@ def table(stats: Mapping[str, Sequence[object]], *, in_full: bool) -> list[str]:
         return []
     lines: list[str] = []
     for rule, promise in PROMISES.items():
-        verdict = verdicts.get(rule)
-        if verdict == BROKEN or (verdict and in_full):
-            lines.append(f"{rule}  {promise:63} {verdict:>10}")
+        found = verdicts.get(rule)
+        if found == BROKEN or (found and in_full):
+            lines.append(f"{rule}  {promise:63} {found:>10}")
             lines += [f"     {test}" for test in failed[rule]]
     kept = list(verdicts.values()).count(KEPT)
     summary = [f"{kept} promise{'s'[: kept != 1]} kept"]

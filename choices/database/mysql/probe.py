@@ -27,7 +27,6 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pymysql
-import pytest
 from chat_store_under_test import ChatStore, DatabaseOptions, connections
 from pymysql.constants import CLIENT
 
@@ -36,14 +35,11 @@ SHUT_DOWN = signal.SIGTERM
 
 # What differs between servers.
 _SCHEME = "mysql"
-_PORT = 3306
 _DAMAGED = "damaged"
 _LOCK_WRITES = f"LOCK TABLES {', '.join(f'{table} READ' for table in TABLES)}"
 _LOCK_ALL = f"LOCK TABLES {', '.join(f'{table} WRITE' for table in TABLES)}"
 _UNLOCK = "UNLOCK TABLES"
 _REFUSE = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused';"
-_CONFLICT = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213;"
-_DISCONNECT = "KILL CONNECTION_ID();"
 
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)
@@ -283,11 +279,6 @@ class Probe:
             f"{table} is {engine}" for table, engine in engines if engine != "InnoDB"
         ]
 
-    def set_time_zone(self, name: str) -> None:
-        """Make a time zone the one of the sessions that begin from now on."""
-        zones = {"Asia/Tokyo": "+09:00", "America/New_York": "-05:00", "UTC": "+00:00"}
-        self.execute(f"SET GLOBAL time_zone = '{zones[name]}'")
-
     def flaws_in_plan(self, statement: str) -> list[str]:
         """Give the steps of a statement's plan that sort, or read beside a key's range."""
         values = ["'many'", "'thr_1'", "'thr_450'", "20"]
@@ -341,20 +332,7 @@ class Probe:
         change = "UNLOCK" if allowed else "LOCK"
         self.execute(f"ALTER USER '{self._name}'@'%' ACCOUNT {change}")
 
-    def _crash(self) -> None:
-        own_server().stop(signal.SIGKILL)
-        own_server().start()
-        self._connection.close()
-        self._connection = _connect(server_url(), self._name)
-
     def _add_trigger(self, when: str, body: str) -> None:
         name = f"t_{secrets.token_hex(4)}"
         self.execute(f"CREATE TRIGGER {name} {when} FOR EACH ROW BEGIN {body} END")
-
-    def _disturb_once(self, body: str, *, at_commit: bool = False) -> None:
-        # No transaction takes back that a number was given out.
-        self.execute("CREATE TABLE disturbed (n INT AUTO_INCREMENT PRIMARY KEY)")
-        once = f"INSERT INTO disturbed VALUES (); IF LAST_INSERT_ID() = 1 THEN {body} END IF;"
-        for table in TABLES:
-            for event in ("INSERT", "UPDATE", "DELETE"):
-                self._add_trigger(f"AFTER {event} ON {table}", once)
+{% include "choices/database/" ~ store_database ~ "/probe_in_depth.py" if store_tests == "full" else "includes/nothing" %}

@@ -30,7 +30,6 @@ from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-import pytest
 from chat_store_under_test import ChatStore, DatabaseOptions, connections
 from psycopg.types.string import TextLoader
 
@@ -39,14 +38,11 @@ SHUT_DOWN = signal.SIGINT
 
 # What differs between servers.
 _SCHEME = "postgresql"
-_PORT = 5432
 _DAMAGED = "[]"
 _LOCK_WRITES = f"LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE"
 _LOCK_ALL = f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE"
 _UNLOCK = "ROLLBACK"
 _REFUSE = "RAISE 'refused';"
-_CONFLICT = "RAISE 'deadlock' USING ERRCODE = '40P01';"
-_DISCONNECT = "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10);"
 
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)
@@ -271,10 +267,6 @@ class Probe:
         )
         return flaws + [f"{name} is not logged" for (name,) in unlogged]
 
-    def set_time_zone(self, name: str) -> None:
-        """Make a time zone the one of the sessions that begin from now on."""
-        self.execute(f"ALTER DATABASE {self._name} SET timezone = '{name}'")
-
     def flaws_in_plan(self, statement: str) -> list[str]:
         """Give the steps of a statement's plan that sort, or read beside a key's range."""
         with self._connect() as connection:
@@ -323,21 +315,6 @@ class Probe:
     def _allow_connections(self, allowed: bool) -> None:
         _administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {allowed}")
 
-    def _crash(self) -> None:
-        processes = self.query("SELECT pid FROM pg_stat_activity")
-        own_server().stop(signal.SIGKILL)
-        for (pid,) in processes:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for _ in range(1000):
-            try:
-                own_server().start()
-                break
-            except RuntimeError:  # one of those processes still holds its memory
-                time.sleep(0.01)
-        self._connection.close()
-        self._connection = self._connect()
-
     def _add_trigger(self, when: str, body: str, kind: str = "TRIGGER") -> None:
         name = f"t_{secrets.token_hex(4)}"
         self.execute(
@@ -347,13 +324,4 @@ class Probe:
         self.execute(
             f"CREATE {kind} {name} {when} FOR EACH ROW EXECUTE FUNCTION {name}()"
         )
-
-    def _disturb_once(self, body: str, *, at_commit: bool = False) -> None:
-        self.execute("CREATE SEQUENCE disturbed")
-        once = f"IF nextval('disturbed') = 1 THEN {body} END IF; RETURN NULL;"
-        for table in TABLES:
-            when = f"AFTER INSERT OR UPDATE OR DELETE ON {table}"
-            if at_commit:
-                when += " DEFERRABLE INITIALLY DEFERRED"
-            kind = "CONSTRAINT TRIGGER" if at_commit else "TRIGGER"
-            self._add_trigger(when, once, kind)
+{% include "choices/database/" ~ store_database ~ "/probe_in_depth.py" if store_tests == "full" else "includes/nothing" %}

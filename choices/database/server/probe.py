@@ -12,12 +12,6 @@
         self._disconnect_others()
         self._clean_up()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where Stores reach the server."""
-        parts = urlsplit(self.url)
-        return parts.hostname or "localhost", parts.port or _PORT
-
     def damage_item(self, item_id: str) -> None:
         """Make an item's payload unreadable."""
         self.execute(
@@ -50,32 +44,9 @@
             yield
             run(_UNLOCK)
 
-    @contextmanager
-    def deleting_threads(self) -> Generator[None, None, None]:
-        """Delete all threads, as another process does, but commit only after the block."""
-        with self._session() as run:
-            run("BEGIN")
-            run("UPDATE chatkit_threads SET deleted_at = created_at, data = NULL")
-            yield
-            run("COMMIT")
-
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it."""
         self._disconnect_others()
-
-    def conflict_once(self) -> None:
-        """Make the first write meet a deadlock, which ends it and nothing else."""
-        self._disturb_once(_CONFLICT)
-
-    def break_at_commit(self, store: ChatStore) -> None:
-        """Make the first of the Store's connections that is about to commit die."""
-        self._disturb_once(_DISCONNECT, at_commit=True)
-
-    def crash_server(self) -> None:
-        """Kill the server of the suite's own with SIGKILL, and start it again."""
-        if os.environ.get("CHAT_STORE_TEST_URL"):
-            pytest.skip("The server of CHAT_STORE_TEST_URL is not ours to kill.")
-        self._crash()
 
     @contextmanager
     def unreachable(self, store: ChatStore) -> Generator[None, None, None]:

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from chat_store_under_test import ChatStore, DatabaseOptions
 
@@ -112,15 +112,6 @@ class Probe:
             yield
             connection.execute("ROLLBACK")
 
-    @contextmanager
-    def deleting_threads(self) -> Generator[None, None, None]:
-        """Delete all threads, as another process does, but commit only after the block."""
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_DELETE_THREADS)
-            yield
-            connection.execute("COMMIT")
-
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it.
 
@@ -128,15 +119,6 @@ class Probe:
         """
         for connection in connections_of(store):
             connection.close()
-
-    def break_at_commit(self, store: ChatStore) -> None:
-        """Make each of the Store's connections die when it is about to commit, once."""
-        connections_of(store)
-        for workers in _workers(store):
-            workers.idle = [
-                cast(sqlite3.Connection, _DiesAtCommit(connection))
-                for connection in workers.idle
-            ]
 
     @contextmanager
     def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
@@ -193,9 +175,6 @@ class Probe:
             f"nosuchdb://user:{password}@localhost/chat",
         ]
 
-    def set_time_zone(self, name: str) -> None:
-        """Make a time zone the one of later sessions; SQLite's have none."""
-
     @contextmanager
     def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
         """Collect the statements that the Store sends, without BEGIN and COMMIT."""
@@ -239,6 +218,7 @@ class Probe:
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+{% include "choices/database/" ~ store_database ~ "/probe_in_depth.py" if store_tests == "full" else "includes/nothing" %}
 
 
 def _workers(store: ChatStore) -> list[Any]:
@@ -262,21 +242,3 @@ INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
 SELECT 'many', 'thr_1', id, 1, position, '{}' FROM chatkit_threads;
 ANALYZE
 """
-
-_DELETE_THREADS = "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
-
-
-class _DiesAtCommit:
-    """A connection that is closed at the moment when it is to commit."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def execute(self, statement: str, *params: Any) -> sqlite3.Cursor:
-        """Run a statement."""
-        if statement == "COMMIT":
-            self._connection.close()
-        return self._connection.execute(statement, *params)

@@ -1,0 +1,30 @@
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where Stores reach the server."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "localhost", parts.port or self.PORT
+
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with self._session() as run:
+            run("BEGIN")
+            run("UPDATE chatkit_threads SET deleted_at = created_at, data = NULL")
+            yield
+            run("COMMIT")
+
+    def conflict_once(self) -> None:
+        """Make the first write meet a deadlock, which ends it and nothing else."""
+        self._disturb_once(self.CONFLICT)
+
+    def break_at_commit(self, store: ChatStore) -> None:
+        """Make the first of the Store's connections that is about to commit die."""
+        self._disturb_once(self.DISCONNECT, at_commit=True)
+
+    def crash_server(self) -> None:
+        """Kill the server of the suite's own with SIGKILL, and start it again."""
+        import pytest
+
+        if os.environ.get("CHAT_STORE_TEST_URL"):
+            pytest.skip("The server of CHAT_STORE_TEST_URL is not ours to kill.")
+        self._crash()
