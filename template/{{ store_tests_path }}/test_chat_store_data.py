@@ -129,20 +129,6 @@ async def test_R26_tuples_and_models_in_free_form_fields_become_json(
     assert await load(store, model, alice) == plain
 
 
-@async_test
-async def test_R26_a_field_assigned_a_value_of_another_type_is_stored_as_json(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    # pydantic checks neither copies nor assignments, of which the SDK makes some.
-    attachment = an_attachment(upload_descriptor={"url": "https://a/", "method": "PUT"})
-    assert attachment.upload_descriptor is not None
-    descriptor = attachment.upload_descriptor.model_copy(update={"url": "https://b/"})
-    unchecked = attachment.model_copy(update={"upload_descriptor": descriptor})
-    await store.save_attachment(unchecked, alice)
-    expected = an_attachment(upload_descriptor={"url": "https://b/", "method": "PUT"})
-    assert await store.load_attachment("atc_1", alice) == expected
-
-
 TEXTS = {
     "NUL": "a\0b\0",
     "control characters": "".join(map(chr, range(32))) + "\x7f\x80\x9f",

@@ -44,6 +44,15 @@
             yield
             run(_UNLOCK)
 
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with self._session() as run:
+            run("BEGIN")
+            run("UPDATE chatkit_threads SET deleted_at = created_at, data = NULL")
+            yield
+            run("COMMIT")
+
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it."""
         self._disconnect_others()

@@ -4,15 +4,6 @@
         parts = urlsplit(self.url)
         return parts.hostname or "localhost", parts.port or self.PORT
 
-    @contextmanager
-    def deleting_threads(self) -> Generator[None, None, None]:
-        """Delete all threads, as another process does, but commit only after the block."""
-        with self._session() as run:
-            run("BEGIN")
-            run("UPDATE chatkit_threads SET deleted_at = created_at, data = NULL")
-            yield
-            run("COMMIT")
-
     def conflict_once(self) -> None:
         """Make the first write meet a deadlock, which ends it and nothing else."""
         self._disturb_once(self.CONFLICT)

@@ -112,6 +112,17 @@ class Probe:
             yield
             connection.execute("ROLLBACK")
 
+    @contextmanager
+    def deleting_threads(self) -> Generator[None, None, None]:
+        """Delete all threads, as another process does, but commit only after the block."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
+            )
+            yield
+            connection.execute("COMMIT")
+
     def break_connections(self, store: ChatStore) -> None:
         """Make the Store's connections die under it.
 

@@ -2,17 +2,6 @@
     def set_time_zone(self, name: str) -> None:
         """Make a time zone the one of later sessions; SQLite's have none."""
 
-    @contextmanager
-    def deleting_threads(self) -> Generator[None, None, None]:
-        """Delete all threads, as another process does, but commit only after the block."""
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
-            )
-            yield
-            connection.execute("COMMIT")
-
     def break_at_commit(self, store: ChatStore) -> None:
         """Make each of the Store's connections die when it is about to commit, once."""
 

@@ -231,3 +231,17 @@ async def test_R30_an_attachment_in_a_users_message_keeps_its_metadata(
     question = a_question(attachments=ATTACHMENTS)
     await store.add_thread_item("thr_1", question, alice)
     assert await store.load_item("thr_1", question.id, alice) == question
+
+
+@async_test
+async def test_R26_a_field_assigned_a_value_of_another_type_is_stored_as_json(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    # pydantic checks neither copies nor assignments, of which the SDK makes some.
+    attachment = an_attachment(upload_descriptor={"url": "https://a/", "method": "PUT"})
+    assert attachment.upload_descriptor is not None
+    descriptor = attachment.upload_descriptor.model_copy(update={"url": "https://b/"})
+    unchecked = attachment.model_copy(update={"upload_descriptor": descriptor})
+    await store.save_attachment(unchecked, alice)
+    expected = an_attachment(upload_descriptor={"url": "https://b/", "method": "PUT"})
+    assert await store.load_attachment("atc_1", alice) == expected
