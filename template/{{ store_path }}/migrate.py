@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from . import statements
@@ -85,7 +86,8 @@ def load() -> list[Migration]:
         The migrations, oldest first.
 
     Raises:
-        SchemaError: There are none: the package was installed without them.
+        SchemaError: There are none (the package was installed without them), or two have
+            one number.
     """
     directory = files(_PACKAGE) / "migrations"
     found = directory.iterdir() if directory.is_dir() else ()
@@ -103,7 +105,14 @@ def load() -> list[Migration]:
             "them; in pyproject.toml, for setuptools: "
             f'[tool.setuptools.package-data] "{_PACKAGE}" = ["migrations/*.sql"]'
         )
-    return sorted(migrations, key=lambda migration: migration.version)
+    migrations.sort(key=lambda migration: migration.version)
+    for one, other in pairwise(migrations):
+        if one.version == other.version:
+            raise SchemaError(
+                f"Two migrations have one number: {one.name} and {other.name}. Number your own "
+                "from 1001."
+            )
+    return migrations
 
 
 async def status(database: "Database") -> SchemaStatus:

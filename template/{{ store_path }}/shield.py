@@ -23,8 +23,8 @@ class Writes:
     """Runs writes, each in a task of its own.
 
     Args:
-        timeout: How long a caller waits for its write, in seconds, so that a database
-            that hangs cannot block shutdown. The write itself goes on.
+        timeout: How long a caller waits for its write, in seconds. The write itself
+            goes on until it ends, or the database's own timeouts end it.
     """
 
     def __init__(self, timeout: float) -> None:

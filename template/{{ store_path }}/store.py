@@ -69,12 +69,17 @@ class ChatStore(Store[RequestContext]):
     ) -> None:
         if max_page_size < 1:
             raise ValueError(f"max_page_size must be at least 1, not {max_page_size}")
+        if not write_timeout > 0:
+            raise ValueError(
+                f"write_timeout must be more than 0 seconds, not {write_timeout}"
+            )
         url = url or os.environ.get("CHAT_STORE_URL", "")
         self._database = Database(url, **options)
         self._auto_migrate = auto_migrate
         self._max_page_size = max_page_size
         self._writes = Writes(write_timeout)
         self._is_open = False
+        self._closing: asyncio.Task[None] | None = None
         # How many need the database connected: the open Store, a migration, a check.
         self._users = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,6 +95,8 @@ class ChatStore(Store[RequestContext]):
                 run.
             DatabaseError: The database cannot be reached.
         """
+        while self._closing is not None:
+            await asyncio.wait({self._closing})
         await self._connect()
         try:
             if not self._is_open:
@@ -112,15 +119,17 @@ class ChatStore(Store[RequestContext]):
         """
         if self._is_open:
             self._require_same_loop()
-        was_open, self._is_open = self._is_open, False
-        await finish(asyncio.create_task(self._close(was_open)))
+            self._is_open = False
+            self._closing = asyncio.create_task(self._close())
+        if self._closing is not None:
+            await finish(self._closing)
 
-    async def _close(self, was_open: bool) -> None:
-        await self._writes.drain()
-        if was_open:
+    async def _close(self) -> None:
+        try:
+            await self._writes.drain()
+        finally:
             await self._disconnect()
-        async with self._lock:  # another task may be closing
-            pass
+            self._closing = None
 
     async def __aenter__(self) -> Self:
         await self.open()
