@@ -20,7 +20,6 @@ try:
         OwnerError,
         SchemaError,
         StoreClosedError,
-        TransferError,
         UnreadableError,
     )
     from .store import ChatStore
@@ -43,7 +42,6 @@ __all__ = [
     "RequestContext",
     "SchemaError",
     "StoreClosedError",
-    "TransferError",
     "UnreadableError",
     "owner_id",
 ]

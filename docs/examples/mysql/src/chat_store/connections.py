@@ -1,24 +1,24 @@
-"""Connections to MySQL and MariaDB, by asyncmy: a bounded pool, and what errors mean.
+"""Connections to MySQL and MariaDB, by asyncmy.
 
 Statements are prepared on the server, so that values never become a part of SQL text.
 """
 
+import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, TypedDict
 
-import anyio
 import asyncmy
 import asyncmy.errors
 from asyncmy.pool import Pool as AsyncmyPool
 
-from .errors import DatabaseError, DatabaseTimeoutError
-from .waiting import Deadline, Turns
+from .errors import DatabaseError
 
 Pool: TypeAlias = AsyncmyPool
-"""What can be handed in as `ChatStore(pool=…)`."""
 
 # asyncmy's types leave out most of what these two have.
 RawConnection: TypeAlias = Any
@@ -26,8 +26,24 @@ _asyncmy: Any = asyncmy
 
 DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 
-CONNECTION_LOST = 2013
-NOT_READY = 1047
+_CONNECTION_LOST = 2013
+_NOT_READY = 1047
+
+_MAX_IDLE = 200.0  # seconds: load balancers drop what is idle for some minutes
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class DriverOptions(TypedDict, total=False):
+    """What `ChatStore(url, …)` passes on to the driver.
+
+    Attributes:
+        pool: A pool of asyncmy's to use instead of a URL; the Store sets the sessions of
+            its connections up, so nothing else should use it. It is not closed.
+    """
+
+    pool: Pool | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class Connection:
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
+        self.idle_since = time.monotonic()
         self._longest = 2**24
         self._prepared: dict[str, Any] = {}
 
@@ -88,17 +105,17 @@ class Connection:
         if known.get("wsrep_on") == "ON":
             [(_, ready)] = await self.fetch("SHOW STATUS LIKE 'wsrep_ready'")
             if ready != "ON":  # cut off from the others; they may be reached
-                raise asyncmy.errors.OperationalError(NOT_READY, "Node is not ready")
+                raise asyncmy.errors.OperationalError(_NOT_READY, "Node is not ready")
 
     async def fetch(
         self, statement: str, params: Sequence[object] = ()
     ) -> list[tuple[Any, ...]]:
-        """Run a statement and give its rows."""
+        """Run a statement and return its rows."""
         result = await self._execute(statement, params)
         return list(result.rows)
 
     async def execute(self, statement: str, params: Sequence[object]) -> int:
-        """Run a statement and give the number of rows that it changed."""
+        """Run a statement and return the number of rows that it changed."""
         size = sum(len(param.encode()) for param in params if isinstance(param, str))
         if size + 1024 > self._longest:
             raise DatabaseError(
@@ -124,19 +141,24 @@ class Connection:
         if prepared is None:
             prepared = await self.raw.prepare(statement)
             self._prepared[statement] = prepared
-        return await prepared.execute(params)
+        bound = [
+            (param - _EPOCH) // _MICROSECOND if isinstance(param, datetime) else param
+            for param in params
+        ]
+        return await prepared.execute(bound)
 
 
 class Connections:
-    """A bounded pool of connections, our own or one that was handed in.
+    """A bounded pool of connections.
+
+    asyncmy's own pool knows one host only and does not set sessions up.
 
     Args:
-        target: Where to connect; not used where there is a pool.
-        size: The most connections of our own pool.
-        timeout: How long it may take to connect, in seconds.
-        lock_timeout: How long a statement waits for a lock on the server, in seconds.
-        pool: A pool to use instead, which is not closed here. Its connections are set up
-            as our own are when they are first used.
+        target: Where to connect; None where a pool is given.
+        size: The most connections.
+        timeout: How long it may take to connect, and a statement waits for locks, in
+            seconds.
+        pool: As in `DriverOptions`. Its connections are set up when they are first used.
     """
 
     def __init__(
@@ -144,125 +166,121 @@ class Connections:
         target: Target | None,
         size: int,
         timeout: float,
-        lock_timeout: float,
-        pool: Pool | None,
+        *,
+        pool: Pool | None = None,
     ) -> None:
         self._target = target
         self._size = size
         self._timeout = timeout
-        self._lock_timeout = max(1, round(lock_timeout))
         self._pool = pool
         self._host = 0  # of target.hosts, the one that answered last
-        self._turns: Turns[Connection] | None = None
+        self._idle: list[Connection] = []
+        self._free = asyncio.Semaphore(size)
 
     async def open(self) -> None:
-        """Make the pool, unless there is one; fails at once where nobody answers."""
-        if self._turns is None:
-            turns: Turns[Connection] = Turns(self._size)
-            if self._pool is None:
-                turns.idle.append(await self._connect())
-            self._turns = turns
+        """Connect, unless a pool was given; raises where nobody answers."""
+        self._free = asyncio.Semaphore(self._size)
+        if self._pool is None:
+            self._idle.append(await self._connect())
 
     async def close(self) -> None:
-        """Close the connections; a pool that was handed in keeps its own."""
-        turns, self._turns = self._turns, None
-        while turns is not None and turns.idle:
+        """Close the connections; a pool that was given keeps its own."""
+        while self._idle:
             with contextlib.suppress(*DRIVER_ERRORS):  # the server may be gone
-                await turns.idle.pop().raw.ensure_closed()
+                await self._idle.pop().raw.ensure_closed()
 
-    @contextlib.asynccontextmanager
-    async def lend(
-        self, timeout: float, seconds: float
-    ) -> AsyncGenerator[Connection, None]:
-        """Give a connection for the block, and take it back whatever happens in it.
-
-        Args:
-            timeout: How long to wait for one, in seconds.
-            seconds: How long the block may take.
+    async def acquire(self, timeout: float) -> Connection:
+        """Take an idle connection, or make one.
 
         Raises:
-            TimeoutError: The block took longer.
-            DatabaseTimeoutError: None became free, or could be made, in time (R33).
+            TimeoutError: None became free, or could be made, in so many seconds.
         """
-        turns = self._turns
-        assert turns is not None
-        try:
-            with Deadline(timeout):
-                connection = await turns.take(self._take)
-        except TimeoutError:
-            raise DatabaseTimeoutError(
-                f"No connection to the server became free within {self._timeout:g} s: all of "
-                f"them (pool_size is {self._size}) are busy, or the server cannot be reached."
-            ) from None
-        try:
-            with Deadline(seconds):
-                yield connection
-        except BaseException:
-            # Its answer may still be under way, or a transaction open.
-            connection.raw.close()
-            raise
-        finally:
-            if self._pool is not None:
-                self._pool.release(connection.raw)
-            elif connection.raw.connected and self._turns is turns:  # not closed since
-                turns.idle.append(connection)
-            else:
-                connection.raw.close()
-            turns.end()
+        async with asyncio.timeout(timeout):
+            await self._free.acquire()
+            try:
+                return await self._take()
+            except BaseException:
+                self._free.release()
+                raise
+
+    async def release(self, connection: Connection) -> None:
+        """Give a connection back."""
+        if self._pool is not None:
+            self._pool.release(connection.raw)
+        else:
+            connection.idle_since = time.monotonic()
+            self._idle.append(connection)
+        self._free.release()
+
+    async def discard(self, connection: Connection) -> None:
+        """Close a connection: its answer may be under way, or a transaction open."""
+        connection.raw.close()
+        if self._pool is not None:
+            self._pool.release(connection.raw)
+        self._free.release()
 
     async def _take(self) -> Connection:
-        if self._pool is None:
-            return await self._connect()
-        raw: RawConnection = await self._pool.acquire()
-        try:
-            known: Connection | None = getattr(raw, "chat_store", None)
-            if known is None:
-                known = raw.chat_store = await self._set_up(raw)
-        except BaseException:
-            self._pool.release(raw)
-            raise
-        return known
+        if self._pool is not None:
+            raw: RawConnection = await self._pool.acquire()
+            try:
+                known: Connection | None = getattr(raw, "chat_store", None)
+                if known is None:
+                    known = raw.chat_store = await self._set_up(raw)
+            except BaseException:
+                self._pool.release(raw)
+                raise
+            return known
+        while self._idle:
+            connection = self._idle.pop()
+            if time.monotonic() - connection.idle_since < _MAX_IDLE:
+                return connection
+            connection.raw.close()
+        return await self._connect()
 
     async def _connect(self) -> Connection:
         target = self._target
         assert target is not None
         count = len(target.hosts)
         for attempt in range(count):
-            turn = (self._host + attempt) % count
+            number = (self._host + attempt) % count
             try:
-                connection = await self._connect_to(target, turn, self._timeout / count)
+                connection = await self._connect_to(
+                    target, number, self._timeout / count
+                )
             except DRIVER_ERRORS:
                 if attempt == count - 1:
                     raise
             else:
-                self._host = turn
+                self._host = number
                 return connection
         raise AssertionError("there is no host")
 
     async def _connect_to(
-        self, target: Target, turn: int, seconds: float
+        self, target: Target, number: int, seconds: float
     ) -> Connection:
-        host, port = target.hosts[turn]
-        # asyncmy's own time-out ends when something has accepted the connection.
-        with anyio.move_on_after(seconds):
-            raw = await _asyncmy.connect(
-                host=host,
-                port=port,
-                user=target.user,
-                password=target.password.encode(),
-                database=target.database,
-                unix_socket=target.socket,
-                charset="utf8mb4",
-                connect_timeout=max(1, round(seconds)),
-                ssl=target.tls,
-            )
-            return await self._set_up(raw)
-        raise TimeoutError(f"{host} did not answer within {seconds:g} s")
+        host, port = target.hosts[number]
+        # asyncmy's own timeout ends when something has accepted the connection.
+        try:
+            async with asyncio.timeout(seconds):
+                raw = await _asyncmy.connect(
+                    host=host,
+                    port=port,
+                    user=target.user,
+                    password=target.password.encode(),
+                    database=target.database,
+                    unix_socket=target.socket,
+                    charset="utf8mb4",
+                    connect_timeout=max(1, round(seconds)),
+                    ssl=target.tls,
+                )
+                return await self._set_up(raw)
+        except TimeoutError:
+            raise OSError(f"{host} did not answer within {seconds:g} s") from None
 
     async def _set_up(self, raw: RawConnection) -> Connection:
         connection = Connection(raw)
         try:
-            await connection.set_up(self._lock_timeout)
+            await connection.set_up(max(1, round(self._timeout)))
         except BaseException:
             raw.close()
             raise
@@ -270,6 +288,6 @@ class Connections:
 
 
 def error_code(error: Exception) -> int:
-    """Give the server's number of an error; CONNECTION_LOST where it has none."""
+    """Return the server's number of an error; a lost connection's where it has none."""
     code = error.args[0] if error.args else None
-    return code if isinstance(code, int) and code > 0 else CONNECTION_LOST
+    return code if isinstance(code, int) and code > 0 else _CONNECTION_LOST

@@ -4,6 +4,9 @@
 
 It answers from a script; say "widget" or "tool" to get one. Copy from it what you need into a
 server of your own, except `context_from`, which believes whatever a request says of itself.
+
+This file is an extra: it came with the answer store_example_server, and
+`copier update -d store_example_server=false` deletes it, with your edits.
 """
 
 import argparse

@@ -1,32 +1,39 @@
-"""What may be a key, and what kinds of ids there are.
+"""What may be an id or an owner, and how the owner is read from a request context.
 
-Ids are opaque to the Store: clients and OpenAI send their own, so only what every
-database can keep byte for byte is asked of them (R11). How a *new* id looks is the
-business of `ids.py`.
+Ids are opaque to the Store: clients and OpenAI send their own, so the only condition is
+that every database can keep them byte for byte. How a new id looks is decided in
+`ids.py`.
 """
 
+from collections.abc import Mapping
 from functools import cache
-from typing import cast
+from typing import Any, cast
+from uuid import UUID
 
 from chatkit.store import StoreItemType, default_generate_id
 from chatkit.types import ThreadItem
 
+from .errors import OwnerError
+
 MAX_KEY_LENGTH = 255
 
 PLACEHOLDER_ID = "__fake_id__"
-"""`agents.models.fake_id.FAKE_RESPONSES_ID`, which stands for "no id" and is never a
-key (R06).
+"""The id under which chat-completions models stream every message; never a key.
 
-It is written out here because importing the Agents SDK takes a second, and the command
-line and the Store need nothing else of it.
+It is `agents.models.fake_id.FAKE_RESPONSES_ID`, written out because importing the
+Agents SDK takes a second.
 """
+
+_ITEM_KINDS: dict[str, StoreItemType] = {
+    "client_tool_call": "tool_call",
+    "task": "task",
+    "workflow": "workflow",
+    "sdk_hidden_context": "sdk_hidden_context",
+}
 
 
 def is_key(text: str) -> bool:
-    """Tell whether an id or an owner can be stored and found again exactly (R11).
-
-    Args:
-        text: The id or owner.
+    """Tell whether an id or an owner can be stored and found again exactly.
 
     Returns:
         True for 1 to 255 characters without U+0000 and without lone surrogates.
@@ -38,38 +45,90 @@ def is_key(text: str) -> bool:
     )
 
 
-@cache
-def prefix_of(kind: str) -> str:
-    """Give the prefix that the installed SDK puts before ids of a kind.
+def require_key(text: str) -> str:
+    """Return an id that can be stored.
 
-    Args:
-        kind: A `chatkit.store.StoreItemType`, such as "thread" or "message".
-
-    Returns:
-        Such as "thr" or "msg"; the kind itself where the SDK knows none.
+    Raises:
+        ValueError: It cannot be a key.
     """
-    try:
-        return default_generate_id(cast(StoreItemType, kind)).rpartition("_")[0]
-    except KeyError:
-        return kind
+    if not is_key(text):
+        raise ValueError(
+            f"{text[:40]!r} cannot be an id: it has {len(text)} characters, and must have 1 to "
+            f"{MAX_KEY_LENGTH}, without U+0000 or lone surrogates"
+        )
+    return text
 
 
 def kind_of(item: ThreadItem) -> StoreItemType:
-    """Give the kind of id that the SDK mints for an item of this type.
+    """Return the kind of id that the SDK makes for an item: "message" for most."""
+    return _ITEM_KINDS.get(item.type, "message")
 
-    Args:
-        item: Any thread item. Widgets, images and types that are new here count as
-            messages, as they do in the SDK.
+
+@cache
+def prefix_of(kind: str) -> str:
+    """Return the prefix of the SDK's ids of a kind, such as "thr" for "thread"."""
+    try:
+        return default_generate_id(cast(StoreItemType, kind)).rpartition("_")[0]
+    except KeyError:  # a kind that the installed SDK does not know
+        return kind
+
+
+def read(context: object, path: str) -> object:
+    """Follow a dotted path, such as "principal.user.id", through a request context.
+
+    A context may be a dataclass, a model, a dict or a framework's object: each step is
+    an attribute or a key, whatever the class.
 
     Returns:
-        The kind to pass to `generate_item_id`.
+        The value, or None where a step is missing.
     """
-    return _KINDS.get(item.type, "message")
+    value = context
+    for name in path.split("."):
+        value = _step(value, name)
+    return value
 
 
-_KINDS: dict[str, StoreItemType] = {
-    "client_tool_call": "tool_call",
-    "task": "task",
-    "workflow": "workflow",
-    "sdk_hidden_context": "sdk_hidden_context",
-}
+def read_owner(context: object, path: str) -> str:
+    """Read the owner of a request's rows from its context.
+
+    Args:
+        context: The request context.
+        path: Where the owner is, as for `read`.
+
+    Returns:
+        The owner; integers and UUIDs are written out.
+
+    Raises:
+        OwnerError: The owner is missing or empty (there is no shared default), of
+            another type, or cannot be a key.
+    """
+    value = read(context, path)
+    where = f"{path!r} of the request context ({type(context).__name__})"
+    if value is None or value == "":
+        raise OwnerError(
+            f"No owner: {where} is missing or empty. Set it for every request."
+        )
+    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+        raise OwnerError(
+            f"No owner: {where} is a {type(value).__name__}; it must be a str, an int or a UUID."
+        )
+    owner = str(value)
+    if not is_key(owner):
+        raise OwnerError(
+            f"No owner: {where} must have 1 to {MAX_KEY_LENGTH} characters, without U+0000 or "
+            f"lone surrogates; it has {len(owner)}."
+        )
+    return owner
+
+
+def _step(value: Any, name: str) -> object:
+    if isinstance(value, Mapping):
+        return cast(Mapping[str, object], value).get(name)
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        pass
+    try:
+        return value[name]
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None

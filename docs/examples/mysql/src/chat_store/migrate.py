@@ -1,31 +1,62 @@
-"""Keeps the tables and the code at versions that fit each other (R37).
+"""Keeps the tables at a version that fits this code.
 
-The database applies each migration at most once, under a lock, together with the row
-that records it; so any number of processes may start at once, and one that is killed
-half way leaves nothing half done.
+The schema is a row of numbered SQL files in `migrations/`, applied in order and never
+changed once released: `0001_what_it_does.sql` makes version 1. A first line
+`-- runs with code from: 3` says that code which knows only version 3 still works on the
+result (a new index, a column with a default); without it, older code is refused.
+
+The database applies each file at most once, under a lock, together with the row that
+records it. So any number of processes may migrate at once, and one that is killed half
+way can be run again.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from . import statements
-from .database import Database
 from .errors import SchemaError
-from .migrations import Migration, load
+
+if TYPE_CHECKING:
+    from .database import Database
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step of the schema.
+
+    Attributes:
+        version: The schema's version after it, from 1.
+        name: The file's name without its ending, such as "0001_tables".
+        runs_with: The oldest version whose code still runs on the result.
+        sql: The file's text.
+    """
+
+    version: int
+    name: str
+    runs_with: int
+    sql: str
 
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """How the tables and the code relate.
+    """How the tables and this code relate.
 
     Attributes:
-        applied: The version of the tables; 0 where there are none yet.
+        database: What messages call the database.
+        applied: The version of the tables; 0 where there are none.
         known: The version that this code needs.
         runs_with: The oldest code that the tables still serve.
         pending: The migrations that are missing, oldest first.
     """
 
+    database: str
     applied: int
     known: int
     runs_with: int
@@ -33,12 +64,12 @@ class SchemaStatus:
 
     @property
     def problem(self) -> str | None:
-        """Why this code must not use the tables, and what to run; None where it may."""
-        package = __name__.rpartition(".")[0]
+        """Why this code must not use the tables, and what to do; None where it may."""
         if self.pending:
+            found = f"at version {self.applied}" if self.applied else "missing"
             return (
-                f"The chat store's tables are at version {self.applied}, this code needs "
-                f"{self.known}. Run `python -m {package} migrate`."
+                f"The chat store's tables are {found} in {self.database}; this code needs "
+                f"version {self.known}. Run `python -m {_PACKAGE} migrate`."
             )
         if self.runs_with > self.known:
             return (
@@ -48,18 +79,48 @@ class SchemaStatus:
         return None
 
 
-async def status(database: Database) -> SchemaStatus:
-    """Compare the tables with the code.
-
-    Args:
-        database: An open database.
+def load() -> list[Migration]:
+    """Read the SQL files.
 
     Returns:
-        The comparison; nothing is changed.
+        The migrations, oldest first.
+
+    Raises:
+        SchemaError: There are none (the package was installed without them), or two have
+            one number.
     """
+    directory = files(_PACKAGE) / "migrations"
+    found = directory.iterdir() if directory.is_dir() else ()
+    migrations: list[Migration] = []
+    for file in found:
+        if match := re.fullmatch(r"((\d{4})_\w+)\.sql", file.name):
+            sql = file.read_text(encoding="utf-8")
+            version = int(match[2])
+            header = re.match(r"-- runs with code from: (\d+)$", sql, re.MULTILINE)
+            runs_with = int(header[1]) if header else version
+            migrations.append(Migration(version, match[1], runs_with, sql))
+    if not migrations:
+        raise SchemaError(
+            f"{_PACKAGE}/migrations/*.sql are not installed. Have your project's build include "
+            "them; in pyproject.toml, for setuptools: "
+            f'[tool.setuptools.package-data] "{_PACKAGE}" = ["migrations/*.sql"]'
+        )
+    migrations.sort(key=lambda migration: migration.version)
+    for one, other in pairwise(migrations):
+        if one.version == other.version:
+            raise SchemaError(
+                f"Two migrations have one number: {one.name} and {other.name}. Number your own "
+                "from 1001."
+            )
+    return migrations
+
+
+async def status(database: "Database") -> SchemaStatus:
+    """Compare the tables of a connected database with this code; change nothing."""
     migrations = await asyncio.to_thread(load)
     applied = await database.applied_migrations()
     return SchemaStatus(
+        database=database.name,
         applied=max(applied, default=0),
         known=migrations[-1].version,
         runs_with=max(applied.values(), default=0),
@@ -69,32 +130,42 @@ async def status(database: Database) -> SchemaStatus:
     )
 
 
+async def require_current(database: "Database") -> None:
+    """Refuse tables that this code must not use.
+
+    Raises:
+        SchemaError: They are outdated or too new; the message says what to run.
+    """
+    if problem := (await status(database)).problem:
+        raise SchemaError(problem)
+
+
 async def apply_pending(
-    database: Database, begin: Callable[[str], None] | None = None
+    database: "Database", on_progress: Callable[[str], None] | None = None
 ) -> list[str]:
     """Apply the migrations that are missing, oldest first.
 
     Args:
-        database: An open database.
-        begin: Is told the name of each before it is applied.
+        database: A connected database.
+        on_progress: Is given the name of each migration before it is applied.
 
     Returns:
-        The names of those that this call applied; another process may have been faster.
+        The names of those that this call applied; another process may apply some.
     """
     applied: list[str] = []
     for migration in (await status(database)).pending:
-        if begin is not None:
-            begin(migration.name)
+        if on_progress is not None:
+            on_progress(migration.name)
         if await database.apply(migration):
             applied.append(migration.name)
     return applied
 
 
 def script(migrations: Sequence[Migration]) -> str:
-    """Write migrations as SQL, for a DBA or for another tool that migrates.
+    """Write migrations as SQL, for a DBA or another migration tool.
 
     Args:
-        migrations: The migrations, oldest first; `migrations.load()` gives all of them.
+        migrations: The migrations, oldest first; `load()` gives all of them.
 
     Returns:
         The statements, with those that record each migration; no BEGIN and no COMMIT.
@@ -107,16 +178,3 @@ def script(migrations: Sequence[Migration]) -> str:
             f"({migration.version}, '{migration.name}', {migration.runs_with});\n"
         )
     return "\n".join(parts)
-
-
-async def require_current(database: Database) -> None:
-    """Refuse tables that this code must not use.
-
-    Args:
-        database: An open database.
-
-    Raises:
-        SchemaError: The tables are outdated or too new; the message says what to run.
-    """
-    if problem := (await status(database)).problem:
-        raise SchemaError(problem)

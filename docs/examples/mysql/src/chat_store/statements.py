@@ -177,48 +177,6 @@ DELETE_ITEM = """
 DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
 """
 
-# What `export` reads: one owner after another, and what is theirs from behind a place on,
-# in the order of pages. The place is a constant to the server, as in NEXT_ITEMS.
-NEXT_OWNER = """
-SELECT CONVERT(MIN(owner_id) USING utf8mb4) FROM (
-    SELECT MIN(owner_id) AS owner_id FROM chatkit_threads WHERE owner_id > ?
-    UNION ALL SELECT MIN(owner_id) FROM chatkit_attachments WHERE owner_id > ?
-) AS owners
-"""
-
-EXPORT_THREADS = """
-SELECT CONVERT(thread.id USING utf8mb4), thread.created_at, thread.position,
-    thread.newest_created_at, thread.data
-FROM (SELECT CAST(? AS SIGNED) AS created_at, CAST(? AS SIGNED) AS position) AS place
-JOIN chatkit_threads AS thread FORCE INDEX (chatkit_threads_page)
-WHERE thread.owner_id = ? AND thread.deleted_at IS NULL AND (
-    thread.created_at > place.created_at
-    OR (thread.created_at = place.created_at AND thread.position > place.position)
-)
-ORDER BY thread.created_at, thread.position LIMIT ?
-"""
-
-EXPORT_ITEMS = """
-SELECT CONVERT(item.id USING utf8mb4), item.created_at, item.position, NULL, item.data
-FROM (SELECT CAST(? AS SIGNED) AS created_at, CAST(? AS SIGNED) AS position) AS place
-JOIN chatkit_items AS item FORCE INDEX (chatkit_items_page)
-WHERE item.owner_id = ? AND item.thread_id = ? AND (
-    item.created_at > place.created_at
-    OR (item.created_at = place.created_at AND item.position > place.position)
-)
-ORDER BY item.created_at, item.position LIMIT ?
-"""
-
-EXPORT_ATTACHMENTS = """
-SELECT CONVERT(id USING utf8mb4), created_at, NULL, NULL, data FROM chatkit_attachments
-WHERE id > ? AND owner_id = ? ORDER BY id LIMIT ?
-"""
-
-COUNT_ROWS = """
-SELECT (SELECT count(*) FROM chatkit_threads WHERE deleted_at IS NULL)
-    + (SELECT count(*) FROM chatkit_items) + (SELECT count(*) FROM chatkit_attachments)
-"""
-
 CREATE_MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS chatkit_migrations (
     version INT PRIMARY KEY,

@@ -1,8 +1,8 @@
 """The errors of this package.
 
 `chatkit.store.NotFoundError` stays the answer for what is absent or another owner's,
-and `ValueError` for bad arguments, as the SDK has it. Everything else that can go wrong
-is one of these. No message carries message text, row contents or a password (R39).
+and `ValueError` for bad arguments, as in the SDK. Everything else that can go wrong is
+one of these. No message contains message text, row contents or a password.
 """
 
 
@@ -11,33 +11,28 @@ class ChatStoreError(Exception):
 
 
 class OwnerError(ChatStoreError, ValueError):
-    """The request context names no owner, or one that cannot be a key (R15)."""
+    """The request context names no owner, or one that cannot be a key."""
 
 
 class IdError(ChatStoreError, ValueError):
-    """An id could not be made, or the one that was made breaks its own pattern."""
+    """A new id could not be made."""
 
 
 class StoreClosedError(ChatStoreError, RuntimeError):
-    """The Store was used before it was opened, after it was closed, or in another event
-    loop (R40)."""
+    """The Store is not open, or was opened in another event loop."""
 
 
 class SchemaError(ChatStoreError, RuntimeError):
-    """The tables are older than this code, or too new for it (R37)."""
-
-
-class TransferError(ChatStoreError):
-    """An export cannot be written or read; the message says where, and what to do."""
+    """The tables are older than this code, or too new for it."""
 
 
 class UnreadableError(ChatStoreError):
-    """A stored row does not validate against the installed SDK's models (R29)."""
+    """A stored row does not validate against the installed SDK's models."""
 
 
 class DatabaseError(ChatStoreError):
-    """The database refused or lost a call; the driver's detail is left out (R39)."""
+    """The database refused or lost a call; the driver's detail is left out."""
 
 
 class DatabaseTimeoutError(DatabaseError, TimeoutError):
-    """No connection, or no answer, within the configured time (R31, R33)."""
+    """No connection, or no answer, within the configured time."""

@@ -31,8 +31,3 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
     bits = bits & ~(0xF << 76) | 0x7 << 76
     bits = bits & ~(0x3 << 62) | 0x2 << 62
     return f"{prefix_of(kind)}_{uuid.UUID(int=bits).hex}"
-
-
-def is_repeatable(thread_id: str, context: RequestContext) -> bool:
-    """Tell whether a retry of this request would make this thread id again: never here."""
-    return False

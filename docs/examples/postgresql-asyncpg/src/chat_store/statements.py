@@ -167,41 +167,6 @@ DELETE_ITEM = """
 DELETE FROM chatkit_items WHERE owner_id = $1 AND thread_id = $2 AND id = $3
 """
 
-# What `export` reads: one owner after another, and what is theirs from behind a place on,
-# in the order of pages. Times are microseconds since 1970, as in every database.
-NEXT_OWNER = """
-SELECT min(owner_id) FROM (
-    SELECT min(owner_id) AS owner_id FROM chatkit_threads WHERE owner_id > $1
-    UNION ALL SELECT min(owner_id) FROM chatkit_attachments WHERE owner_id > $2
-) AS owners
-"""
-
-EXPORT_THREADS = """
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint, position,
-    (extract(epoch FROM newest_created_at) * 1000000)::bigint, data::text
-FROM chatkit_threads
-WHERE (created_at, position) > ($1, $2) AND owner_id = $3 AND deleted_at IS NULL
-ORDER BY created_at, position LIMIT $4
-"""
-
-EXPORT_ITEMS = """
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint, position, NULL, data::text
-FROM chatkit_items
-WHERE (created_at, position) > ($1, $2) AND owner_id = $3 AND thread_id = $4
-ORDER BY created_at, position LIMIT $5
-"""
-
-EXPORT_ATTACHMENTS = """
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint, NULL, NULL, data::text
-FROM chatkit_attachments
-WHERE id > $1 AND owner_id = $2 ORDER BY id LIMIT $3
-"""
-
-COUNT_ROWS = """
-SELECT (SELECT count(*) FROM chatkit_threads WHERE deleted_at IS NULL)
-    + (SELECT count(*) FROM chatkit_items) + (SELECT count(*) FROM chatkit_attachments)
-"""
-
 CREATE_MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS chatkit_migrations (
     version integer PRIMARY KEY,

@@ -6,7 +6,7 @@ and pass it to `ChatKitServer.process`. The Store hands it to every method.
 
 from dataclasses import dataclass
 
-from .lookup import read_owner
+from .keys import read_owner
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,26 @@
 """Talks to SQLite, through the standard library's `sqlite3`.
 
-The calls run on the threads of `connections.py`, so that the event loop never waits
-(R32).
-
 URLs: `sqlite:///chat.db` is relative to the working directory,
 `sqlite:////var/lib/chat.db` is absolute, and `sqlite://` is a private database in
 memory, for tests, which lives as long as its ChatStore object. Any number of processes
-may share a file on a local disk. Options of the URL:
-
-- `?synchronous=full`, the default: what was acknowledged survives a crash of the
-  process or of the operating system, and a power cut.
-- `?synchronous=normal`: writes that need not wait for the disk. A crash of the process
-  loses nothing; a power cut or a crash of the operating system can lose the last
-  commits, but damages nothing.
+may share a file on a local disk. The first migration creates it.
 """
 
 import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar
-from urllib.parse import unquote
+import weakref
+from collections.abc import Awaitable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal, TypedDict, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from . import statements
-from .codec import UTC
-from .connections import MEMORY, Connections, fetch
+from .connections import MEMORY, Workers, code, connect
 from .errors import DatabaseError, DatabaseTimeoutError
-from .migrations import Migration
-from .settle import ended
-from .urls import split_url, take_option
+from .migrate import Migration
 
 T = TypeVar("T")
 
@@ -43,12 +33,16 @@ class DatabaseOptions(TypedDict, total=False):
 
     Attributes:
         pool_size: How many threads read at the same time; 2 unless given.
-        pool_timeout: How long a call waits for a free thread, or for another process
-            that is writing, in seconds; 10 unless given.
+        pool_timeout: How long a read waits for a free thread, and a write for another
+            process that is writing, in seconds; 10 unless given.
+        synchronous: "full", the default: what was acknowledged survives a power cut and
+            a crash of the operating system. "normal": writes do not wait for the disk,
+            so the last of them may be lost then, though not by a crash of the process.
     """
 
     pool_size: int
     pool_timeout: float
+    synchronous: Literal["full", "normal"]
 
 
 class Database:
@@ -58,45 +52,56 @@ class Database:
         url: As the module says.
         pool_size: As in `DatabaseOptions`.
         pool_timeout: As in `DatabaseOptions`.
+        synchronous: As in `DatabaseOptions`.
 
     Raises:
-        ValueError: The URL, or an option, is not one that the module lists.
+        ValueError: The URL, or an option, cannot be used.
     """
 
-    EXAMPLE_URL = "sqlite:///chat.db"
-    SERVES_ANY_LOOP = True
-
     def __init__(
-        self, url: str, *, pool_size: int = 2, pool_timeout: float = 10.0
+        self,
+        url: str,
+        *,
+        pool_size: int = 2,
+        pool_timeout: float = 10.0,
+        synchronous: Literal["full", "normal"] = "full",
     ) -> None:
         if pool_size < 1:
             raise ValueError(f"pool_size must be at least 1, not {pool_size}")
-        path, synchronous = _parse(url, self.EXAMPLE_URL)
-        self._path = path
-        self._connections = Connections(path, synchronous, pool_size, pool_timeout)
-        self._pool_size = pool_size
+        if not pool_timeout > 0:
+            raise ValueError(
+                f"pool_timeout must be more than 0 seconds, not {pool_timeout}"
+            )
+        if synchronous not in ("full", "normal"):
+            raise ValueError(
+                f"synchronous must be 'full' or 'normal', not {synchronous!r}"
+            )
+        self._path = _parse(url)
         self._timeout = pool_timeout
+        make = partial(connect, self._path, synchronous, pool_timeout)
+        self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=64)
+        # A page takes long to parse, so the event loop gets one read at a time.
+        self._readers = Workers(make, pool_size, "BEGIN", at_once=1)
+        if self._path == MEMORY:
+            self._readers = self._writers
+            weakref.finalize(self, self._writers.disconnect)
+
+    @property
+    def name(self) -> str:
+        """How messages call the database."""
+        if self._path == MEMORY:
+            return "the database in memory"
+        return self._path + ("" if self._exists() else ", which does not exist yet")
 
     async def open(self) -> None:
-        """Connect; does nothing when open.
-
-        Raises:
-            DatabaseError: The file cannot be opened or created.
-        """
-        await asyncio.to_thread(self._open)
-
-    def _open(self) -> None:
-        try:
-            self._connections.open()
-        except DatabaseError as error:
-            if not (obstacle := _obstacle(self._path)):
-                raise
-            raise DatabaseError(f"{error}: {obstacle}") from None
+        """Do nothing: threads and connections begin when they are first needed."""
 
     async def close(self) -> None:
-        """Finish the calls under way, then disconnect; safe to call twice."""
-        await asyncio.sleep(0)  # hands over what was called in this turn of the loop
-        await asyncio.to_thread(self._connections.close)
+        """Finish the reads under way, then disconnect."""
+        for workers in (self._readers, self._writers):
+            await workers.end()
+            if self._path != MEMORY:
+                await asyncio.to_thread(workers.disconnect)
 
     async def read(
         self, statement: str, params: Sequence[object] = ()
@@ -108,128 +113,105 @@ class Database:
             params: Its parameters, in order.
 
         Returns:
-            The rows; for what the Store loads, each an id and a payload.
+            The rows.
 
         Raises:
-            DatabaseTimeoutError: No thread became free in time (R33).
-            DatabaseError: SQLite refused the statement.
+            DatabaseTimeoutError: No thread became free in time.
+            DatabaseError: The file cannot be used, or SQLite refused the statement.
         """
-        bound = _bind(params)
+        fetch = partial(_fetch, statement, _bind(params))
+        return await self._call(self._readers.run(fetch), self._timeout)
 
-        def run(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            return fetch(connection, statement, bound)
-
-        return await self._wait(self._connections.submit_read(run))
-
-    def write(self, *steps: tuple[str, Sequence[object]]) -> asyncio.Future[int]:
-        """Start a transaction; it goes on whatever becomes of the caller (R31).
+    async def write(self, *steps: tuple[str, Sequence[object]]) -> int:
+        """Run statements in one transaction.
 
         Args:
-            steps: Statements from `statements.py`, each with its parameters, for one
-                transaction.
+            steps: Statements from `statements.py`, each with its parameters.
 
         Returns:
-            A future of how many rows were changed; it is done once the commit is on
-            disk. It raises the errors of `read`.
+            How many rows they changed, once the commit is on disk. Raises as `read`.
         """
         bound = [(statement, _bind(params)) for statement, params in steps]
 
-        def run(connection: sqlite3.Connection) -> int:
+        def execute(connection: sqlite3.Connection) -> int:
             return sum(connection.execute(*step).rowcount for step in bound)
 
-        return self._connections.submit_write(run)
+        return await self._call(self._writers.run(execute))
 
     async def applied_migrations(self) -> dict[int, int]:
         """List the migrations that the database has seen.
 
         Returns:
-            For each version, the oldest code that runs on it; empty for an empty
-            database.
+            For each version, the oldest code that runs on it; empty for a database that
+            is empty or does not exist.
         """
-
-        def run(connection: sqlite3.Connection) -> dict[int, int]:
-            if not connection.execute(statements.HAS_MIGRATIONS).fetchall():
-                return {}
-            return dict(connection.execute(statements.LIST_MIGRATIONS).fetchall())
-
-        return await self._wait(self._connections.submit_read(run))
+        if not await asyncio.to_thread(self._exists):
+            return {}
+        return await self._call(self._readers.run(_list_migrations), self._timeout)
 
     async def apply(self, migration: Migration) -> bool:
-        """Apply a migration and record it, in one transaction, unless that has been
-        done.
-
-        Args:
-            migration: The migration.
+        """Apply a migration and record it, unless that has been done.
 
         Returns:
-            Whether this call applied it; False where another process was faster (R37).
+            Whether this call applied it; False where another process was faster.
         """
-        record = (migration.version, migration.name, migration.runs_with)
-        busy: list[sqlite3.Connection] = []
-        given_up = threading.Event()
-
-        def run(connection: sqlite3.Connection) -> bool:
-            if given_up.is_set():
-                return False
-            busy.append(connection)
-            connection.execute(statements.CREATE_MIGRATIONS)
-            if migration.version in dict(
-                connection.execute(statements.LIST_MIGRATIONS)
-            ):
-                return False
-            for statement in _split(migration.sql):
-                connection.execute(statement)
-            connection.execute(statements.RECORD_MIGRATION, record)
-            return True
-
-        applying = self._connections.submit_write(run)
+        cancelled = threading.Event()
         try:
-            return await applying
+            if self._path != MEMORY:
+                await self._call(asyncio.to_thread(_create, self._path))
+            return await self._call(
+                self._writers.run(partial(_apply, migration, cancelled))
+            )
         except asyncio.CancelledError:
-            # Or closing would wait for the whole migration.
-            given_up.set()
-            for connection in busy:
-                connection.interrupt()
+            cancelled.set()
             raise
 
-    async def _wait(self, future: asyncio.Future[T]) -> T:
-        await ended(future, self._timeout)
-        if not future.done():
-            future.cancel()
+    def _exists(self) -> bool:
+        return self._path == MEMORY or os.path.exists(self._path)
+
+    async def _call(self, call: Awaitable[T], timeout: float | None = None) -> T:
+        try:
+            async with asyncio.timeout(timeout):
+                return await call
+        except TimeoutError:
             raise DatabaseTimeoutError(
-                f"No connection became free within {self._timeout:g} s (pool_size is "
-                f"{self._pool_size}): reads arrive faster than they end, or the disk hangs."
+                f"No thread became free within {self._timeout:g} s: reads arrive faster "
+                "than they end, or the disk hangs."
+            ) from None
+        except (sqlite3.Error, OSError) as error:
+            raise self._describe(error) from None
+
+    def _describe(self, error: sqlite3.Error | OSError) -> DatabaseError:
+        if code(error) == sqlite3.SQLITE_BUSY:
+            return DatabaseTimeoutError(
+                f"{self._path} stayed locked by another process for {self._timeout:g} s."
             )
-        return future.result()
+        message = f"SQLite failed on {self._path}: {getattr(error, 'strerror', error)}"
+        unusable = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if isinstance(error, OSError) or code(error) in unusable:
+            message += (
+                ". It must be a file in a directory that exists, and this process must "
+                "be able to write to both."
+            )
+        return DatabaseError(message)
 
 
-def _parse(url: str, example: str) -> tuple[str, str]:
-    url, synchronous = take_option(url, "synchronous", ("full", "normal"))
-    parts = split_url(url, ("sqlite",), "SQLite", example)
+def _parse(url: str) -> str:
+    parts = _split_url(url, ("sqlite",), "SQLite", "sqlite:///chat.db")
     if parts.netloc or parts.path == "/":
         raise ValueError(
-            "A SQLite URL has three slashes before a relative path and four before an absolute "
-            "one: sqlite:///chat.db, sqlite:////var/lib/chat.db; sqlite:// alone is in memory"
+            "A SQLite URL has three slashes before a relative path and four before an "
+            "absolute one: sqlite:///chat.db, sqlite:////var/lib/chat.db; sqlite:// "
+            "alone is in memory"
         )
-    if parts.query:
-        names = [pair.partition("=")[0] for pair in parts.query.split("&")]
-        raise ValueError(f"Unknown option in the SQLite URL: {', '.join(names)}")
+    if parts.query or parts.fragment:
+        raise ValueError(
+            "A SQLite URL ends with the path: write %3F and %23 for ? and # in it, and "
+            "give options to ChatStore as arguments"
+        )
     path = unquote(parts.path[1:])
     # Absolute, so that a later change of the working directory changes nothing.
-    return (os.path.abspath(path) if path not in ("", MEMORY) else MEMORY), synchronous
-
-
-def _obstacle(path: str) -> str:
-    # SQLite does not say why it cannot open a file. It writes beside it, too.
-    directory = os.path.dirname(path)
-    if os.path.isdir(path):
-        return "it is a directory; name a file in it"
-    if not os.path.isdir(directory):
-        return f"there is no directory {directory}; create it"
-    for place in filter(os.path.exists, (directory, path)):
-        if not os.access(place, os.R_OK | os.W_OK):
-            return f"{place} must be readable and writable for this process"
-    return ""
+    return os.path.abspath(path) if path not in ("", MEMORY) else MEMORY
 
 
 def _bind(params: Sequence[object]) -> list[object]:
@@ -239,12 +221,81 @@ def _bind(params: Sequence[object]) -> list[object]:
     ]
 
 
-def _split(script: str) -> list[str]:
-    complete: list[str] = []
-    lines: list[str] = []
-    for line in script.splitlines():
-        lines.append(line)
-        if sqlite3.complete_statement("\n".join(lines)):
-            complete.append("\n".join(lines))
-            lines = []
-    return complete
+def _fetch(
+    statement: str, params: Sequence[object], connection: sqlite3.Connection
+) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(statement, params).fetchall()
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("Could not decode"):
+            raise
+    # Damaged text must spoil its own row only. This is not the rule, since a Python
+    # call for each text makes a page take half as long again.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        return connection.execute(statement, params).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def _list_migrations(connection: sqlite3.Connection) -> dict[int, int]:
+    if not connection.execute(statements.HAS_MIGRATIONS).fetchall():
+        return {}
+    return dict(connection.execute(statements.LIST_MIGRATIONS))
+
+
+def _create(path: str) -> None:
+    if not os.path.exists(path):
+        # By SQLite: it would lose its locks on a file that is opened and closed beside
+        # it. The file will hold what people wrote, so only its owner may read it.
+        sqlite3.connect(path).close()
+        os.chmod(path, 0o600)
+
+
+def _apply(
+    migration: Migration, cancelled: threading.Event, connection: sqlite3.Connection
+) -> bool:
+    # Interrupts a long migration whose caller was cancelled, or closing waits for it.
+    connection.set_progress_handler(cancelled.is_set, 10_000)
+    try:
+        connection.execute(statements.CREATE_MIGRATIONS)
+        if migration.version in dict(connection.execute(statements.LIST_MIGRATIONS)):
+            return False
+        for statement in _split(migration.sql):
+            connection.execute(statement)
+        record = (migration.version, migration.name, migration.runs_with)
+        connection.execute(statements.RECORD_MIGRATION, record)
+        return True
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _split(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _split_url(
+    url: str, schemes: tuple[str, ...], database: str, example: str
+) -> SplitResult:
+    # Errors never show the URL: it may hold a password.
+    if not url:
+        raise ValueError(
+            "No database: pass a URL to ChatStore(url) or with --url, or set CHAT_STORE_URL, "
+            f"for example {example}"
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"The URL cannot be read; write {example}") from None
+    if parts.scheme not in schemes:
+        given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
+        raise ValueError(
+            f"This ChatStore was rendered for {database} and cannot use {given}; "
+            f"write {example}"
+        )
+    return parts

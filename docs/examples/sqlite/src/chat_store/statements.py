@@ -165,37 +165,6 @@ DELETE_ITEM = """
 DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
 """
 
-# What `export` reads: one owner after another, and what is theirs from behind a place on,
-# in the order of pages.
-NEXT_OWNER = """
-SELECT min(owner_id) FROM (
-    SELECT min(owner_id) AS owner_id FROM chatkit_threads WHERE owner_id > ?
-    UNION ALL SELECT min(owner_id) FROM chatkit_attachments WHERE owner_id > ?
-)
-"""
-
-EXPORT_THREADS = """
-SELECT id, created_at, position, newest_created_at, data FROM chatkit_threads
-WHERE (created_at, position) > (?, ?) AND owner_id = ? AND deleted_at IS NULL
-ORDER BY created_at, position LIMIT ?
-"""
-
-EXPORT_ITEMS = """
-SELECT id, created_at, position, NULL, data FROM chatkit_items
-WHERE (created_at, position) > (?, ?) AND owner_id = ? AND thread_id = ?
-ORDER BY created_at, position LIMIT ?
-"""
-
-EXPORT_ATTACHMENTS = """
-SELECT id, created_at, NULL, NULL, data FROM chatkit_attachments
-WHERE id > ? AND owner_id = ? ORDER BY id LIMIT ?
-"""
-
-COUNT_ROWS = """
-SELECT (SELECT count(*) FROM chatkit_threads WHERE deleted_at IS NULL)
-    + (SELECT count(*) FROM chatkit_items) + (SELECT count(*) FROM chatkit_attachments)
-"""
-
 CREATE_MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS chatkit_migrations (
     version INTEGER PRIMARY KEY,

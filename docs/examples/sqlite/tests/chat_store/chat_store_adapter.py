@@ -58,14 +58,14 @@ def _load(name: str) -> type[Adapter]:
 _NAME = os.environ.get("CHAT_STORE_TEST_ADAPTER", "")
 _ADAPTER = _load(_NAME) if _NAME else None
 
-_ABOUT_ANY_STORE = (
-    *("cancellation", "crashes", "data", "http", "owners", "paging", "running"),
-    *("server", "state_machine", "threads_and_items", "time"),
+_ABOUT_THIS_STORE = (
+    *("agents", "agents_in_depth", "budgets", "faults", "id_format", "ids", "transfer"),
+    "example_server",
 )
 IGNORED = [
-    path.name
-    for path in Path(__file__).parent.glob("test_chat_store_*.py")
-    if _ADAPTER and path.stem.removeprefix("test_chat_store_") not in _ABOUT_ANY_STORE
+    path.relative_to(Path(__file__).parent).as_posix()
+    for path in Path(__file__).parent.rglob("test_chat_store_*.py")
+    if _ADAPTER and path.stem.removeprefix("test_chat_store_") in _ABOUT_THIS_STORE
 ]
 """Names of files that pytest is not to collect: they are about what this project has."""
 

@@ -3,6 +3,7 @@
 This is the one module of the suite that knows the database; the tests are the same for all.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -10,9 +11,8 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self
 
-import typing_extensions
 from chat_store_under_test import ChatStore, DatabaseOptions
 
 
@@ -24,6 +24,9 @@ class Probe:
     # Modules whose functions must not run on the thread of the event loop.
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
 
+    # Options of this database's that ChatStore must refuse.
+    BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"synchronous": "off"},)
+
     # Waits that are short enough for a test, whatever it is that the Store waits for.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5)
 
@@ -31,7 +34,7 @@ class Probe:
         self.path = directory / "chat.db"
         self.url = f"sqlite:///{self.path}"
 
-    def __enter__(self) -> typing_extensions.Self:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -41,6 +44,10 @@ class Probe:
         traceback: TracebackType | None,
     ) -> None:
         pass  # pytest removes the directory
+
+    def is_untouched(self) -> bool:
+        """Tell whether nobody has made anything in the database yet."""
+        return not self.path.exists()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a SELECT on a connection of its own."""
@@ -110,7 +117,9 @@ class Probe:
         """Delete all threads, as another process does, but commit only after the block."""
         with closing(self._connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_DELETE_THREADS)
+            connection.execute(
+                "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
+            )
             yield
             connection.execute("COMMIT")
 
@@ -119,14 +128,8 @@ class Probe:
 
         There is no server to kill: the nearest thing is a handle that became invalid.
         """
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
-            worker.connection.close()
-
-    def break_at_commit(self, store: ChatStore) -> None:
-        """Make each of the Store's connections die when it is about to commit, once."""
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
-            dying = _DiesAtCommit(worker.connection)
-            worker.connection = cast(sqlite3.Connection, dying)
+        for connection in connections_of(store):
+            connection.close()
 
     @contextmanager
     def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
@@ -148,26 +151,33 @@ class Probe:
         def wait(statement: str) -> None:
             go_on.wait()
 
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
-            worker.connection.set_trace_callback(wait)
+        for connection in connections_of(store):
+            connection.set_trace_callback(wait)
         try:
             yield
         finally:
             go_on.set()
 
     def count_connections(self, store: ChatStore) -> int:
-        """Count the connections that the Store holds."""
-        return len(store._database._connections.workers)  # pyright: ignore[reportPrivateUsage]
+        """Count the connections that an idle Store holds."""
+        return sum(len(workers.idle) for workers in _workers(store))
 
     def flaws_in_durability(self, store: ChatStore) -> list[str]:
         """Give the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
-        for worker in store._database._connections.workers:  # pyright: ignore[reportPrivateUsage]
+        for connection in connections_of(store):
             for setting, safe in (("synchronous", 2), ("journal_mode", "wal")):
-                row = worker.connection.execute(f"PRAGMA {setting}").fetchone()
+                row = connection.execute(f"PRAGMA {setting}").fetchone()
                 if row[0] != safe:
                     flaws.append(f"{setting} is {row[0]}")
         return flaws
+
+    def flaws_in_privacy(self) -> list[str]:
+        """Give the files of the database that others than their owner may read."""
+        if os.name == "nt":  # files have no such mode there
+            return []
+        files = self.path.parent.glob(f"{self.path.name}*")
+        return [str(path) for path in files if path.stat().st_mode & 0o077]
 
     def urls_with(self, password: str) -> list[str]:
         """Give URLs that carry a password, and that no Store can open."""
@@ -175,9 +185,6 @@ class Probe:
             f"sqlite://user:{password}@localhost/chat.db",
             f"nosuchdb://user:{password}@localhost/chat",
         ]
-
-    def set_time_zone(self, name: str) -> None:
-        """Make a time zone the one of later sessions; SQLite's have none."""
 
     @contextmanager
     def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
@@ -188,14 +195,14 @@ class Probe:
             if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
                 statements.append(statement)
 
-        workers = store._database._connections.workers  # pyright: ignore[reportPrivateUsage]
-        for worker in workers:
-            worker.connection.set_trace_callback(note)
+        connections = connections_of(store)
+        for connection in connections:
+            connection.set_trace_callback(note)
         try:
             yield statements
         finally:
-            for worker in workers:
-                worker.connection.set_trace_callback(None)
+            for connection in connections:
+                connection.set_trace_callback(None)
 
     def fill(self, count: int) -> None:
         """Make some thousands of threads, and as many items in one, with statistics."""
@@ -224,6 +231,19 @@ class Probe:
         return connection
 
 
+def _workers(store: ChatStore) -> list[Any]:
+    database = store._database  # pyright: ignore[reportPrivateUsage]
+    return list({database._writers, database._readers})  # pyright: ignore[reportPrivateUsage]
+
+
+def connections_of(store: ChatStore) -> list[sqlite3.Connection]:
+    """Have an idle Store make all the connections that it may, and give them."""
+    for workers in _workers(store):
+        connections = [workers.acquire() for _ in range(workers.threads)]
+        workers.idle = connections
+    return [connection for workers in _workers(store) for connection in workers.idle]
+
+
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
 WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < COUNT)
@@ -232,21 +252,3 @@ INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
 SELECT 'many', 'thr_1', id, 1, position, '{}' FROM chatkit_threads;
 ANALYZE
 """
-
-_DELETE_THREADS = "UPDATE chatkit_threads SET deleted_at = created_at, data = NULL"
-
-
-class _DiesAtCommit:
-    """A connection that is closed at the moment when it is to commit."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def execute(self, statement: str, *params: Any) -> sqlite3.Cursor:
-        """Run a statement."""
-        if statement == "COMMIT":
-            self._connection.close()
-        return self._connection.execute(statement, *params)

@@ -1,4 +1,4 @@
-"""Runs an application under real uvicorn, and speaks ChatKit's protocol to it over HTTP."""
+"""Runs an application under real uvicorn, and speaks ChatKit's protocol over HTTP."""
 
 import json
 import time

@@ -1,18 +1,14 @@
-"""Other processes that use the same database: to crash, and to race with.
+"""Other processes that use the same database: to kill, and to write at the same time.
 
-`processes` starts them and gives them the word to begin at the same moment. The functions below
-it are what they run, each behind the constant that names its code.
+`processes` starts them and lets them begin at the same moment.
 """
 
 import asyncio
-import json
 import logging
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Awaitable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from subprocess import Popen
 from threading import Timer
 
@@ -25,7 +21,6 @@ from chat_store_tools import (
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext, keys
-from chatkit.store import NotFoundError
 from chatkit.types import AssistantMessageItem, ThreadItem
 
 LANES = 3
@@ -33,8 +28,6 @@ LANES = 3
 
 TIED = 10
 """How many items of a task follow each other with the same `created_at`."""
-
-END_OF_REPORT = "that is all\n"
 
 WITHOUT_END = "1000000"
 """How much a process is to write that is killed before."""
@@ -77,17 +70,6 @@ def go_on(waiting: Sequence["Popen[str]"]) -> None:
         assert process.stdin is not None
         process.stdin.write("go on\n")
         process.stdin.flush()
-
-
-def report_of(process: "Popen[str]") -> list[str]:
-    """Read what a process reports, up to its END_OF_REPORT; fail if it breaks off before."""
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        if line == END_OF_REPORT:
-            return lines
-        lines.append(line.strip())
-    raise AssertionError(process.communicate()[1])
 
 
 def text_of(item: ThreadItem) -> str:
@@ -144,7 +126,7 @@ async def make_thread(url: str, context: RequestContext, thread_id: str) -> None
         await store.save_thread(a_thread(thread_id), context)
 
 
-def _wait_for_the_word(report: str) -> None:
+def wait_for_the_word(report: str) -> None:
     print(report, flush=True)
     sys.stdin.readline()
 
@@ -158,8 +140,7 @@ def append() -> None:
     """Append to threads, and print "thread text" of each item once it is acknowledged.
 
     The arguments of the process are the database's URL, its own name, the threads' ids, joined
-    by commas, and how many items each of its tasks appends to each thread. At the end it prints,
-    for each thread, the ids of the items as it sees them in either order.
+    by commas, and how many items each of its tasks appends to each thread.
     """
     # Drivers log each attempt to reach a server that is away. Nobody reads it meanwhile, and
     # a process whose pipe is full stands still.
@@ -185,119 +166,5 @@ async def _append(url: str, name: str, threads: str, count: str) -> None:
 
     # The waits are longer than a server needs to start again.
     async with ChatStore(url, pool_timeout=60, write_timeout=60) as store:
-        _wait_for_the_word("ready")
+        wait_for_the_word("ready")
         await asyncio.gather(*(write(lane) for lane in range(LANES)))
-        _wait_for_the_word(END_OF_REPORT.strip())
-        for thread_id in thread_ids:
-            print(json.dumps(await ids_in_both_orders(store, context, thread_id)))
-
-
-async def ids_in_both_orders(
-    store: ChatStore, context: RequestContext, thread_id: str
-) -> list[list[str]]:
-    """Give the ids of a thread's items, ascending and descending, by pages of two sizes."""
-    oldest = await walk(store, context, thread_id=thread_id, limit=17)
-    newest = await walk(store, context, thread_id=thread_id, limit=23, order="desc")
-    return [[item.id for item in oldest], [item.id for item in newest]]
-
-
-# --- processes that write into threads while those are deleted and made anew
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call that another process made, as it saw it.
-
-    Attributes:
-        thread_id: The thread.
-        what: "add" for an item, "save" for the thread as it was at first, "create" for a newer
-            thread of that id, or "delete".
-        text: The text of the item, if it is one.
-        began: When the call began, by the clock that all processes share.
-        ended: When it ended.
-        was_refused: Whether it ended with NotFoundError.
-    """
-
-    thread_id: str
-    what: str
-    text: str
-    began: float
-    ended: float
-    was_refused: bool
-
-
-RACER = "import chat_store_processes; chat_store_processes.race()"
-
-
-def race() -> None:
-    """Delete threads of one's own and make them anew, while writing into everybody's.
-
-    The arguments of the process are the database's URL, its own name, the threads to delete, the
-    threads to write into, both joined by commas, and how often to delete each. Of the threads to
-    delete, every second stays deleted. At the end it prints its calls, each as JSON.
-    """
-    asyncio.run(_race(*sys.argv[1:]))
-
-
-async def _race(url: str, name: str, own: str, everybodys: str, rounds: str) -> None:
-    context = make_context("alice", name)
-    is_over = asyncio.Event()
-    calls: list[Call] = []
-
-    async def note(
-        thread_id: str, what: str, text: str, awaitable: Awaitable[None]
-    ) -> None:
-        began = time.monotonic()
-        try:
-            await awaitable
-            was_refused = False
-        except NotFoundError:
-            was_refused = True
-        ended = time.monotonic()
-        calls.append(Call(thread_id, what, text, began, ended, was_refused))
-
-    async def write(thread_id: str) -> None:
-        number = 0
-        while not is_over.is_set():
-            await write_once(thread_id, f"{name}_{number:06}")
-            # A Store that blocks the loop would never let the others have their turn.
-            await asyncio.sleep(0)
-            number += 1
-
-    async def write_once(thread_id: str, text: str) -> None:
-        item = a_message(f"{thread_id}_{text}", thread_id, text)
-        add = store.add_thread_item(thread_id, item, context)
-        await note(thread_id, "add", text, add)
-        # As a stream does that has read the thread before it was deleted.
-        save = store.save_thread(a_thread(thread_id), context)
-        await note(thread_id, "save", "", save)
-
-    async def delete(thread_id: str, stays_deleted: bool) -> None:
-        for number in range(1, int(rounds) + 1):
-            deletion = store.delete_thread(thread_id, context)
-            await note(thread_id, "delete", "", deletion)
-            if number < int(rounds) or not stays_deleted:
-                newer = a_thread(thread_id, created_at=later(number))
-                creation = store.save_thread(newer, context)
-                await note(thread_id, "create", "", creation)
-
-    async with ChatStore(url, pool_timeout=60, write_timeout=60) as store:
-        _wait_for_the_word("ready")
-        writing = [
-            asyncio.ensure_future(write(thread_id))
-            for thread_id in everybodys.split(",")
-        ]
-        await asyncio.gather(
-            *(
-                delete(thread_id, stays_deleted=place % 2 == 1)
-                for place, thread_id in enumerate(own.split(","))
-            )
-        )
-        is_over.set()
-        await asyncio.gather(*writing)
-        _wait_for_the_word(END_OF_REPORT.strip())
-        # By now nobody deletes any more.
-        for thread_id in everybodys.split(","):
-            await write_once(thread_id, f"{name}_late")
-    for call in calls:
-        print(json.dumps(asdict(call)))

@@ -5,9 +5,8 @@ promise is broken; the table says it in words.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-
-import pytest
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 PROMISES = {
     "R01": "a thread is loaded exactly as it was saved",
@@ -54,9 +53,7 @@ PROMISES = {
 
 KEPT, BROKEN, NOT_TESTED = "kept", "BROKEN", "not tested"
 
-_TEST = re.compile(r"test_chat_store_\w+\.py::test_(R\d\d)?")
-_OF_NO_RULE = "of no rule, or of several"
-_WIDTH = 80
+_TEST = re.compile(r"test_chat_store_\w+\.py::(test_(R\d\d)?.*)")
 
 
 def table(stats: Mapping[str, Sequence[object]], *, in_full: bool) -> list[str]:
@@ -69,48 +66,31 @@ def table(stats: Mapping[str, Sequence[object]], *, in_full: bool) -> list[str]:
     Returns:
         Lines to print; none if no test of a rule has run.
     """
-    passed, failed, skipped = (
-        _tests_by_rule(
-            report for outcome in outcomes for report in stats.get(outcome, [])
-        )
-        for outcomes in (["passed"], ["failed"], ["skipped", "error"])
-    )
-    verdicts: dict[str, list[str]] = {KEPT: [], BROKEN: [], NOT_TESTED: []}
+    verdicts: dict[str, str] = {}
+    failed: dict[str, list[str]] = defaultdict(list)
+    for outcome, verdict in (
+        ("skipped", NOT_TESTED),
+        ("error", NOT_TESTED),
+        ("passed", KEPT),
+        ("failed", BROKEN),
+    ):
+        for report in stats.get(outcome, []):
+            match = _TEST.search(getattr(report, "nodeid", ""))
+            if match and match[2]:
+                verdicts[match[2]] = verdict
+            if match and verdict == BROKEN:
+                failed[match[2]].append(match[1])
+    if not verdicts:
+        return []
     lines: list[str] = []
     for rule, promise in PROMISES.items():
-        if rule in failed:
-            verdict = BROKEN
-        elif rule in passed:
-            verdict = KEPT
-        elif rule in skipped:
-            verdict = NOT_TESTED
-        else:
-            continue
-        verdicts[verdict].append(rule)
-        if in_full or verdict == BROKEN:
-            lines.append(f"{rule}  {promise:{_WIDTH - 17}} {verdict:>10}")
-            lines += [f"     {test}" for test in failed.get(rule, [])]
-    if not any(verdicts.values()):
-        return []
-    if others := failed.get(_OF_NO_RULE):
-        lines.append(f"{_OF_NO_RULE}:")
-        lines += [f"     {test}" for test in others]
-    count = len(verdicts[KEPT])
-    summary = [f"{count} promise{'s'[: count != 1]} kept"]
+        found = verdicts.get(rule)
+        if found == BROKEN or (found and in_full):
+            lines.append(f"{rule}  {promise:63} {found:>10}")
+            lines += [f"     {test}" for test in failed[rule]]
+    kept = list(verdicts.values()).count(KEPT)
+    summary = [f"{kept} promise{'s'[: kept != 1]} kept"]
     for verdict in (BROKEN, NOT_TESTED):
-        if verdicts[verdict]:
-            summary.append(f"{verdict}: {', '.join(verdicts[verdict])}")
-    if others:
-        summary.append(f"{len(others)} FAILED {_OF_NO_RULE}")
+        if rules := sorted(rule for rule in verdicts if verdicts[rule] == verdict):
+            summary.append(f"{verdict}: {', '.join(rules)}")
     return [*lines, "; ".join(summary)]
-
-
-def _tests_by_rule(reports: Iterable[object]) -> dict[str, list[str]]:
-    tests: dict[str, list[str]] = {}
-    for report in reports:
-        if isinstance(report, pytest.TestReport) and (
-            match := _TEST.search(report.nodeid)
-        ):
-            name = report.nodeid.rpartition("::")[2]
-            tests.setdefault(match[1] or _OF_NO_RULE, []).append(name)
-    return tests

@@ -5,9 +5,7 @@ decorator `async_test` runs their coroutine on a loop of this suite's own.
 """
 
 import asyncio
-import contextlib
 import functools
-import itertools
 import os
 import random
 import subprocess
@@ -231,36 +229,13 @@ async def walk(
         after = page.after
 
 
-async def append_until(
-    ended: asyncio.Event,
-    store: ChatStore,
-    context: RequestContext,
-    name: str,
-    error: type[Exception],
-) -> list[str]:
-    """Append to thr_1 until told to end, and at least one item is acknowledged.
-
-    Args:
-        ended: Tells it to end.
-        store: The Store.
-        context: Whose the thread is.
-        name: How the items' ids begin.
-        error: What a call may raise; its item is then not acknowledged.
-
-    Returns:
-        The ids of the items that were acknowledged, in their order.
-    """
-    acknowledged: list[str] = []
-    for number in itertools.count():
-        if ended.is_set() and acknowledged:
-            break
-        item_id = f"{name}_{number:05}"
-        with contextlib.suppress(error):
-            await store.add_thread_item("thr_1", a_message(item_id), context)
-            acknowledged.append(item_id)
-        # A Store that blocks the loop would never let the others have their turn.
-        await asyncio.sleep(0)
-    return acknowledged
+def user_input(text: str, *attachment_ids: str) -> dict[str, Any]:
+    """Make the `input` of a request that carries a user's message."""
+    return {
+        "content": [{"type": "input_text", "text": text}],
+        "attachments": attachment_ids,
+        "inference_options": {},
+    }
 
 
 KINDS: tuple[str, ...] = (*get_args(StoreItemType), "from_the_future")

@@ -10,16 +10,13 @@ from chat_store import (
     RequestContext,
     SchemaError,
     StoreClosedError,
-    TransferError,
     UnreadableError,
     connections,
     ids,
     keys,
     migrate,
-    migrations,
     owner_id,
     statements,
-    terminal,
 )
 from chat_store.database import DatabaseOptions
 from chat_store.store import TOMBSTONE_LIFETIME
@@ -36,14 +33,11 @@ __all__ = [
     "RequestContext",
     "SchemaError",
     "StoreClosedError",
-    "TransferError",
     "UnreadableError",
     "connections",
     "ids",
     "keys",
     "migrate",
-    "migrations",
     "owner_id",
     "statements",
-    "terminal",
 ]

@@ -13,15 +13,22 @@ _PROJECT = _HERE.parents[1]
 
 # The package is found whether it is installed or not, and the modules beside this file under
 # every import mode of pytest.
-sys.path[:0] = [str(_PROJECT / "src"), str(_HERE)]
+sys.path[:0] = [
+    str(_PROJECT / "src"),
+    str(_HERE),
+    str(_HERE / "full"),
+]
 
 with warnings.catch_warnings():  # the SDK warns of its own classes
     warnings.simplefilter("ignore", DeprecationWarning)
     from chat_store_adapter import IGNORED, make_context, open_probe, open_store
     from chat_store_database import Probe
+    from chat_store_fixtures import command, old_probe, set_local_zone, turn
     from chat_store_rules import table
     from chat_store_tools import close_loop, run_async
     from chat_store_under_test import ChatStore, RequestContext
+
+__all__ = ["command", "old_probe", "set_local_zone", "turn"]
 
 collect_ignore = IGNORED
 
@@ -72,15 +79,3 @@ def alice() -> RequestContext:
 def bob() -> RequestContext:
     """The context of another owner."""
     return make_context("bob", "request-of-bob")
-
-
-@pytest.fixture
-def carol() -> RequestContext:
-    """The context of a third owner."""
-    return make_context("carol", "request-of-carol")
-
-
-@pytest.fixture
-def nobody() -> RequestContext:
-    """The context of a request that has no owner."""
-    return make_context(None, "request-of-nobody")

@@ -1,24 +1,14 @@
 """Streaming: one real id for each message, where the model has none. R06 of the contract."""
 
 from collections.abc import AsyncIterator, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
 
-import pytest
-from agents import (
-    OutputGuardrailTripwireTriggered,
-    RawResponsesStreamEvent,
-    RunResultStreaming,
-)
 from agents.models.fake_id import FAKE_RESPONSES_ID
-from chat_store_agents_under_test import stream_agent_response, with_real_ids
-from chat_store_tools import a_message, a_thread, a_tool_call, async_test
-from chat_store_under_test import ChatStore, RequestContext, keys
+from chat_store_agents_under_test import with_real_ids
+from chat_store_tools import a_message, async_test
+from chat_store_under_test import RequestContext, keys
 from chatkit.agents import AgentContext
 from chatkit.types import (
     AssistantMessageContentPartTextDelta,
-    NoticeEvent,
-    ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemRemovedEvent,
@@ -26,21 +16,8 @@ from chatkit.types import (
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
 )
-from openai.types.responses import (
-    ResponseOutputItemAddedEvent,
-    ResponseOutputItemDoneEvent,
-    ResponseOutputMessage,
-    ResponseOutputText,
-    ResponseTextDeltaEvent,
-)
 
 FAKE = keys.PLACEHOLDER_ID
-
-
-@pytest.fixture
-def turn(store: ChatStore, alice: RequestContext) -> AgentContext[RequestContext]:
-    """The AgentContext of a turn."""
-    return AgentContext(thread=a_thread(), store=store, request_context=alice)
 
 
 def updated(item_id: str) -> ThreadItemUpdatedEvent:
@@ -122,41 +99,6 @@ async def test_R06_each_message_of_a_turn_has_an_id_of_its_own(
 
 
 @async_test
-async def test_R06_messages_that_come_whole_have_ids_of_their_own(
-    turn: AgentContext[RequestContext],
-) -> None:
-    items: list[ThreadItem] = [
-        a_message(FAKE, text="first"),
-        a_message(FAKE, text="second"),
-        a_tool_call(FAKE),
-    ]
-    streamed = message_events(FAKE, "streamed")
-    whole = [ThreadItemDoneEvent(item=item) for item in items]
-    after = await collect([*streamed, *whole], turn)
-    ids = [id_of(event) for event in after]
-    assert len(set(ids[:4])) == 1
-    assert len({*ids}) == 4
-    assert FAKE not in ids
-
-
-@async_test
-async def test_R06_the_ids_are_minted_by_the_store_for_their_kind(
-    turn: AgentContext[RequestContext],
-    store: ChatStore,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def mint(kind: str, *_: object) -> str:
-        return f"minted_{kind}"
-
-    monkeypatch.setattr(store, "generate_item_id", mint)
-    tool_call = ThreadItemDoneEvent(item=a_tool_call(FAKE))
-    after = await collect([*message_events(FAKE, "first"), tool_call], turn)
-    assert [id_of(event) for event in after] == ["minted_message"] * 4 + [
-        "minted_tool_call"
-    ]
-
-
-@async_test
 async def test_R06_removing_the_placeholder_removes_every_message_of_the_run(
     turn: AgentContext[RequestContext],
 ) -> None:
@@ -172,100 +114,3 @@ async def test_R06_removing_the_placeholder_removes_every_message_of_the_run(
         ThreadItemRemovedEvent(item_id=first),
         ThreadItemRemovedEvent(item_id=second),
     ]
-
-
-@async_test
-async def test_R06_events_with_real_ids_and_others_pass_unchanged(
-    turn: AgentContext[RequestContext],
-) -> None:
-    events = [
-        *message_events("msg_1", "first"),
-        ThreadItemReplacedEvent(item=a_message("msg_1", text="better")),
-        NoticeEvent(level="info", message="a notice"),
-        ThreadItemDoneEvent(item=a_tool_call("tc_1")),
-        ThreadItemRemovedEvent(item_id="msg_1"),
-    ]
-    assert await collect(events, turn) == events
-    # Also between the events of a message that has none.
-    first, second, third, last = message_events(FAKE, "second")
-    mixed = [first, *events[:2], second, *events[2:4], third, last]
-    after = await collect(mixed, turn)
-    assert [after[1], after[2], after[4], after[5]] == events[:4]
-    assert len({id_of(after[index]) for index in (0, 3, 6, 7)}) == 1
-
-
-class Run:
-    """Stands in for a streamed run of a chat-completions model."""
-
-    def __init__(self, texts: list[str], is_blocked: bool = False) -> None:
-        self._texts = texts
-        self._is_blocked = is_blocked
-
-    async def stream_events(self) -> AsyncIterator[RawResponsesStreamEvent]:
-        """Stream the messages, then let a guardrail speak."""
-        for text in self._texts:
-            message = ResponseOutputMessage(
-                id=FAKE_RESPONSES_ID,
-                type="message",
-                role="assistant",
-                status="completed",
-                content=[
-                    ResponseOutputText(type="output_text", text=text, annotations=[])
-                ],
-            )
-            place: dict[str, Any] = {"output_index": 0, "sequence_number": 0}
-            yield RawResponsesStreamEvent(
-                ResponseOutputItemAddedEvent(
-                    type="response.output_item.added", item=message, **place
-                )
-            )
-            yield RawResponsesStreamEvent(
-                ResponseTextDeltaEvent(
-                    type="response.output_text.delta",
-                    item_id=FAKE_RESPONSES_ID,
-                    content_index=0,
-                    delta=text,
-                    logprobs=[],
-                    **place,
-                )
-            )
-            yield RawResponsesStreamEvent(
-                ResponseOutputItemDoneEvent(
-                    type="response.output_item.done", item=message, **place
-                )
-            )
-        if self._is_blocked:
-            guardrail = SimpleNamespace(guardrail=None)
-            raise OutputGuardrailTripwireTriggered(cast(Any, guardrail))
-
-
-@async_test
-async def test_R06_stream_agent_response_streams_messages_under_ids_of_their_own(
-    turn: AgentContext[RequestContext], store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    run = cast(RunResultStreaming, Run(["first", "second"]))
-    events = [event async for event in stream_agent_response(turn, run)]
-    kinds = ["thread.item.added", "thread.item.updated", "thread.item.done"]
-    assert [event.type for event in events] == kinds * 2
-    ids = [id_of(event) for event in events]
-    assert FAKE_RESPONSES_ID not in ids
-    assert ids == [ids[0]] * 3 + [ids[-1]] * 3
-    assert ids[0] != ids[-1]
-
-
-@async_test
-async def test_R06_a_guardrail_takes_back_every_message_of_the_run(
-    turn: AgentContext[RequestContext], store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    run = cast(RunResultStreaming, Run(["first", "second"], is_blocked=True))
-    events: list[ThreadStreamEvent] = []
-    with pytest.raises(OutputGuardrailTripwireTriggered):
-        async for event in stream_agent_response(turn, run):
-            events.append(event)
-    assert [id_of(event) for event in events[6:]] == [
-        id_of(events[0]),
-        id_of(events[3]),
-    ]
-    assert [event.type for event in events[6:]] == ["thread.item.removed"] * 2

@@ -1,12 +1,10 @@
 """Data: R26 to R30 of the Store's contract."""
 
-import itertools
 import logging
 import math
-import re
 import traceback
 from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from chat_store_database import Probe
@@ -30,13 +28,11 @@ from chatkit.types import (
     Attachment,
     FileAttachment,
     ImageAttachment,
-    Page,
-    Thread,
     ThreadItem,
     ThreadMetadata,
     WidgetItem,
 )
-from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 Model: TypeAlias = ThreadMetadata | ThreadItem | Attachment
 
@@ -133,60 +129,6 @@ async def test_R26_tuples_and_models_in_free_form_fields_become_json(
     assert await load(store, model, alice) == plain
 
 
-@async_test
-async def test_R26_a_field_assigned_a_value_of_another_type_is_stored_as_json(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    # pydantic checks neither copies nor assignments, of which the SDK makes some.
-    attachment = an_attachment(upload_descriptor={"url": "https://a/", "method": "PUT"})
-    assert attachment.upload_descriptor is not None
-    descriptor = attachment.upload_descriptor.model_copy(update={"url": "https://b/"})
-    unchecked = attachment.model_copy(update={"upload_descriptor": descriptor})
-    await store.save_attachment(unchecked, alice)
-    expected = an_attachment(upload_descriptor={"url": "https://b/", "method": "PUT"})
-    assert await store.load_attachment("atc_1", alice) == expected
-
-
-class Remark(BaseModel):
-    """A model with a field that may be None."""
-
-    text: str | None = None
-
-
-@async_test
-async def test_R26_none_in_a_free_form_field_becomes_null(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    note = a_note([None, {"text": None}, Remark()])
-    await store.add_thread_item("thr_1", note, alice)
-    plain = a_note([None, {"text": None}, {"text": None}])
-    assert await store.load_item("thr_1", note.id, alice) == plain
-
-
-class Opaque:
-    """A value that only its serializer knows."""
-
-
-class WithOpaque(BaseModel):
-    """A model with a field that becomes text in JSON, and stays as it is otherwise."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    value: Annotated[Any, PlainSerializer(lambda value: "text", when_used="json")]
-
-
-@async_test
-async def test_R26_a_model_with_a_serializer_for_json_only_becomes_json(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    note = a_note([None, WithOpaque(value=Opaque())])
-    await store.add_thread_item("thr_1", note, alice)
-    plain = a_note([None, {"value": "text"}])
-    assert await store.load_item("thr_1", note.id, alice) == plain
-
-
 TEXTS = {
     "NUL": "a\0b\0",
     "control characters": "".join(map(chr, range(32))) + "\x7f\x80\x9f",
@@ -250,16 +192,6 @@ def nested(depth: int, wrap: Callable[[Any], Any]) -> Any:
     return value
 
 
-def deepest(place: str, wrap: Callable[[Any], Any]) -> int:
-    """Give the deepest nesting that pydantic's serializer writes in a place."""
-    for depth in itertools.count(1):
-        try:
-            PLACES[place](nested(depth, wrap)).model_dump_json()
-        except ValueError:
-            return depth - 1
-    raise AssertionError
-
-
 def in_list(value: Any) -> Any:
     """Wrap a value in a list."""
     return [value]
@@ -268,26 +200,6 @@ def in_list(value: Any) -> Any:
 def in_dict(value: Any) -> Any:
     """Wrap a value in a dict."""
     return {"in": value}
-
-
-@pytest.mark.parametrize("wrap", [in_list, in_dict])
-@pytest.mark.parametrize("place", PLACES)
-@async_test
-async def test_R27_nesting_comes_back_as_deep_as_the_serializer_writes(
-    store: ChatStore, alice: RequestContext, place: str, wrap: Callable[[Any], Any]
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    limit = deepest(place, wrap)
-    assert limit > 200
-    for depth in (150, 190, 200, 210, *range(limit - 6, limit + 2)):
-        model = PLACES[place](nested(depth, wrap))
-        try:
-            await save(store, model, alice)
-        except ValueError:
-            # A level or two may go to how the Store calls the serializer.
-            assert depth > limit - 3
-        else:
-            assert await load(store, model, alice) == model
 
 
 @async_test
@@ -299,9 +211,11 @@ async def test_R27_no_row_makes_a_query_of_the_databases_own_json_fail(
     hard = [list(TEXTS.values()), NUMBERS, dict.fromkeys(TEXTS.values())]
     thread = a_thread(metadata={"hard": hard, "deep": nested(200, in_list)})
     await store.save_thread(thread, alice)
-    items = [a_note(hard, "hid_1"), a_note(nested(200, in_dict), "hid_2")]
+    # Deeper than validate_json reads.
+    items = [a_note(hard, "hid_1"), a_note(nested(210, in_dict), "hid_2")]
     for item in items:
         await store.add_thread_item("thr_1", item, alice)
+        assert await store.load_item("thr_1", item.id, alice) == item
     await store.save_attachment(an_attachment(metadata={"hard": hard}), alice)
     assert probe.query_json() == ["atc_1", "hid_1", "hid_2", "thr_1"]
 
@@ -341,41 +255,6 @@ async def test_R28_what_is_not_json_is_refused_by_name_and_nothing_is_stored(
         assert stored_rows(probe) == before
 
 
-@pytest.mark.parametrize("place", PLACES)
-@async_test
-async def test_R28_a_row_that_exists_stays_as_it_was(
-    store: ChatStore, alice: RequestContext, probe: Probe, place: str
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    await save(store, PLACES[place]("good"), alice)
-    before = stored_rows(probe)
-    for value in NOT_JSON.values():
-        with pytest.raises(ValueError, match="cannot be stored"):
-            await save(store, PLACES[place](value), alice)
-        assert stored_rows(probe) == before
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        a_thread(title="a\ud800b"),
-        a_message(text="a\ud800b"),
-        a_question(text="a\ud800b"),
-        an_attachment(name="a\ud800b"),
-    ],
-    ids=["thread", "message", "question", "attachment"],
-)
-@async_test
-async def test_R28_a_lone_surrogate_in_a_text_is_refused(
-    store: ChatStore, alice: RequestContext, probe: Probe, model: Model
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    before = stored_rows(probe)
-    with pytest.raises(ValueError, match=rf"\w+ {model.id} cannot be stored"):
-        await save(store, model, alice)
-    assert stored_rows(probe) == before
-
-
 @async_test
 async def test_R28_a_field_that_would_not_validate_is_refused(
     store: ChatStore, alice: RequestContext, probe: Probe
@@ -407,31 +286,6 @@ async def test_R28_an_integer_that_could_not_be_read_again_is_refused(
     with pytest.raises(ValueError, match="Item hid_1 cannot be stored"):
         await store.add_thread_item("thr_1", a_note(10**4300), alice)
     assert count_rows(probe, "chatkit_items") == 0
-
-
-@pytest.mark.parametrize("place", PLACES)
-@async_test
-async def test_R28_nesting_that_is_too_deep_is_refused_by_name(
-    store: ChatStore, alice: RequestContext, place: str
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    limit = deepest(place, in_list)
-    for depth in range(limit - 6, limit + 2):
-        model = PLACES[place](nested(depth, in_list))
-        try:
-            await save(store, model, alice)
-        except ValueError as error:
-            assert re.search(rf"{model.id} cannot be stored", str(error))
-
-
-@async_test
-async def test_R28_the_items_of_a_thread_are_not_looked_at(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    items = Page[ThreadItem](data=[a_note(float("nan"))])
-    thread = Thread(**a_thread().model_dump(), items=items)
-    await store.save_thread(thread, alice)
-    assert await store.load_thread("thr_1", alice) == a_thread()
 
 
 def replace_payload(probe: Probe, table: str, row_id: str, payload: str) -> None:
@@ -484,7 +338,7 @@ def damage(probe: Probe, item_id: str) -> None:
 DAMAGES = [from_the_future, half_an_item, damage]
 
 
-@pytest.mark.parametrize("bad", [[0], [2], [4], [1, 2], [3, 4], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("bad", [[0], [1, 2], [3, 4], [0, 1, 2, 3, 4]])
 @pytest.mark.parametrize("make_bad", DAMAGES)
 @async_test
 async def test_R29_paging_goes_past_rows_that_do_not_validate(
@@ -506,133 +360,48 @@ async def test_R29_paging_goes_past_rows_that_do_not_validate(
 
 @pytest.mark.parametrize("make_bad", DAMAGES)
 @async_test
-async def test_R29_a_row_left_out_is_logged_as_an_error_with_its_id_only(
+async def test_R29_a_row_that_does_not_validate_is_named_but_not_shown_or_changed(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
     caplog: pytest.LogCaptureFixture,
-    make_bad: Callable[[Probe, str], None],
-) -> None:
-    ids = await fill(store, alice, 3)
-    make_bad(probe, ids[1])
-    await store.load_thread_items("thr_1", None, 10, "asc", alice)
-    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert [ids[1] in record.getMessage() for record in errors] == [True]
-    assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize("make_bad", DAMAGES)
-@async_test
-async def test_R29_loading_a_row_that_does_not_validate_says_so(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    make_bad: Callable[[Probe, str], None],
-) -> None:
-    await fill(store, alice, 1)
-    make_bad(probe, "msg_0000")
-    with pytest.raises(UnreadableError, match="Item msg_0000") as caught:
-        await store.load_item("thr_1", "msg_0000", alice)
-    assert not isinstance(caught.value, NotFoundError)
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
-
-
-@pytest.mark.parametrize("make_bad", DAMAGES)
-@async_test
-async def test_R29_only_explicit_calls_change_a_row_that_does_not_validate(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
     make_bad: Callable[[Probe, str], None],
 ) -> None:
     ids = await fill(store, alice, 2)
-    for item_id in ids:
-        make_bad(probe, item_id)
+    make_bad(probe, ids[0])
+    make_bad(probe, ids[1])
     before = stored_rows(probe)
-    assert await walk(store, alice) == []
-    with pytest.raises(UnreadableError):
+    await store.load_thread_items("thr_1", None, 10, "asc", alice)
+    errors = [it.getMessage() for it in caplog.records if it.levelno >= logging.ERROR]
+    assert [item_id in error for item_id, error in zip(ids, errors)] == [True, True]
+    with pytest.raises(UnreadableError, match=f"Item {ids[0]}") as caught:
         await store.load_item("thr_1", ids[0], alice)
+    assert not isinstance(caught.value, NotFoundError)
+    printed = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in caplog.text + printed
     await store.save_thread(a_thread(), alice)
     assert stored_rows(probe) == before
-    mended = a_message(ids[0], text="mended")
-    await store.save_item("thr_1", mended, alice)
-    assert await walk(store, alice) == [mended]
+
+    repaired = a_message(ids[0], text="repaired")
+    await store.save_item("thr_1", repaired, alice)
     await store.delete_thread_item("thr_1", ids[1], alice)
+    assert await walk(store, alice) == [repaired]
     assert count_rows(probe, "chatkit_items") == 1
 
 
-@async_test
-async def test_R29_threads_that_do_not_validate_are_left_out_and_named_too(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    threads = [a_thread(f"thr_{number}") for number in range(4)]
-    for thread in threads:
-        await store.save_thread(thread, alice)
-    for bad in ("thr_1", "thr_3"):
-        replace_payload(probe, "chatkit_threads", bad, f'{{"title": "{SECRET}"}}')
-    before = stored_rows(probe)
-    for order, expected in (("asc", threads[::2]), ("desc", threads[2::-2])):
-        found: list[ThreadMetadata] = []
-        after: str | None = None
-        while True:
-            page = await store.load_threads(1, after, order, alice)
-            found += page.data
-            after = page.after
-            if not page.has_more:
-                break
-        assert found == expected
-    for bad in ("thr_1", "thr_3"):
-        assert f"Thread {bad}" in caplog.text
-        with pytest.raises(UnreadableError, match=f"Thread {bad}"):
-            await store.load_thread(bad, alice)
-    assert SECRET not in caplog.text
-    assert stored_rows(probe) == before
-    await store.save_thread(threads[1], alice)
-    assert await store.load_thread("thr_1", alice) == threads[1]
-    await store.delete_thread("thr_3", alice)
-    page = await store.load_threads(9, None, "asc", alice)
-    assert page.data == threads[:3]
-
-
-@async_test
-async def test_R29_an_attachment_that_does_not_validate_is_named_too(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    await store.save_attachment(an_attachment(), alice)
-    payload = f'{{"type": "from_the_future", "name": "{SECRET}"}}'
-    replace_payload(probe, "chatkit_attachments", "atc_1", payload)
-    with pytest.raises(UnreadableError, match="Attachment atc_1") as caught:
-        await store.load_attachment("atc_1", alice)
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
-    await store.save_attachment(an_attachment(), alice)
-    assert await store.load_attachment("atc_1", alice) == an_attachment()
-
-
 ATTACHMENTS: list[Attachment] = [
-    FileAttachment.model_validate(
-        {
-            "id": "atc_1",
-            "name": "report.pdf",
-            "mime_type": "application/pdf",
-            "thread_id": "thr_1",
-            "metadata": {"path": "uploads/1", "size": 2**40, "nested": [{"a": None}]},
-            "upload_descriptor": {
-                "url": "https://uploads.example.com/1?signature=abc",
-                "method": "PUT",
-                "headers": {"x-token": "1"},
-            },
-        }
+    an_attachment(
+        thread_id="thr_1",
+        metadata={"path": "uploads/1", "size": 2**40, "nested": [{"a": None}]},
+        upload_descriptor={
+            "url": "https://uploads.example.com/1?signature=abc",
+            "method": "PUT",
+            "headers": {"x-token": "1"},
+        },
     ),
     ImageAttachment.model_validate(
         {
-            "id": "atc_1",
-            "name": "cat.png",
-            "mime_type": "image/png",
-            "thread_id": "thr_2",
-            "metadata": {},
+            **an_attachment(thread_id="thr_2").model_dump(exclude={"type"}),
             "preview_url": "https://example.com/cat.png",
         }
     ),
@@ -649,37 +418,16 @@ async def test_R30_an_attachment_keeps_metadata_upload_descriptor_and_thread_id(
     assert loaded == attachment
     assert type(loaded) is type(attachment)
     assert loaded.metadata == attachment.metadata
-    assert loaded.upload_descriptor == attachment.upload_descriptor
-    assert loaded.thread_id == attachment.thread_id
 
 
 @async_test
-async def test_R30_an_attachment_in_a_users_message_keeps_its_metadata(
-    store: ChatStore, alice: RequestContext
+async def test_R30_save_attachment_is_an_upsert_that_never_crosses_owners(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
-    await store.save_thread(a_thread(), alice)
-    question = a_question(attachments=ATTACHMENTS)
-    await store.add_thread_item("thr_1", question, alice)
-    assert await store.load_item("thr_1", question.id, alice) == question
-
-
-@async_test
-async def test_R30_save_attachment_is_an_upsert(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
+    await store.save_attachment(ATTACHMENTS[0], bob)
     for attachment in ATTACHMENTS:
         await store.save_attachment(attachment, alice)
         assert await store.load_attachment("atc_1", alice) == attachment
-    assert count_rows(probe, "chatkit_attachments") == 1
-
-
-@async_test
-async def test_R30_save_attachment_never_crosses_owners(
-    store: ChatStore, alice: RequestContext, bob: RequestContext
-) -> None:
-    await store.save_attachment(ATTACHMENTS[0], alice)
-    await store.save_attachment(ATTACHMENTS[1], bob)
-    assert await store.load_attachment("atc_1", alice) == ATTACHMENTS[0]
-    assert await store.load_attachment("atc_1", bob) == ATTACHMENTS[1]
-    await store.delete_attachment("atc_1", bob)
-    assert await store.load_attachment("atc_1", alice) == ATTACHMENTS[0]
+    assert count_rows(probe, "chatkit_attachments") == 2
+    await store.delete_attachment("atc_1", alice)
+    assert await store.load_attachment("atc_1", bob) == ATTACHMENTS[0]

@@ -8,7 +8,7 @@ import pytest
 from chat_store_contexts import make_context
 from chat_store_database import Probe
 from chat_store_http import Client, read_up_to, serving
-from chat_store_scripted import user_input
+from chat_store_tools import user_input
 from chat_store_under_test import RequestContext
 from fastapi import Request
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from chat_store_adapter import make_context, only_own
-from chat_store_contexts import make_look_alikes
+from chat_store_contexts import IS_FROZEN, make_look_alikes
 from chat_store_database import Probe
 from chat_store_tools import (
     READS,
@@ -30,9 +30,6 @@ TABLES = ["chatkit_threads", "chatkit_items", "chatkit_attachments"]
 async def see_everything(store: ChatStore, context: RequestContext) -> list[object]:
     """Give what an owner sees of the rows of `save_one_of_each`, by every method."""
     return [await read(store, context) for read in READS.values()]
-
-
-# --- R12: two owners may use the same ids
 
 
 @async_test
@@ -83,22 +80,6 @@ async def test_R12_no_write_of_one_owner_touches_the_other(
     assert await see_everything(store, alice) == before
 
 
-@async_test
-async def test_R12_a_thread_that_one_owner_deleted_does_not_block_the_other(
-    store: ChatStore, alice: RequestContext, bob: RequestContext
-) -> None:
-    await save_one_of_each(store, alice)
-    await store.delete_thread("thr_1", alice)
-    await save_one_of_each(store, bob)
-    assert await store.load_thread("thr_1", bob) == a_thread(title="hello")
-    assert await store.load_item("thr_1", "msg_1", bob) == a_message()
-    with pytest.raises(NotFoundError):
-        await store.load_thread("thr_1", alice)
-
-
-# --- R13: an item belongs to its thread's owner by the database's own constraint
-
-
 @only_own
 @async_test
 async def test_R13_the_database_refuses_an_item_for_another_owners_thread(
@@ -119,9 +100,6 @@ async def test_R13_the_database_refuses_an_item_for_another_owners_thread(
     moved = probe.execute("UPDATE chatkit_items SET thread_id = 'thr_of_alice'")
     assert moved == 1
     assert await store.load_item("thr_of_alice", "msg_1", alice) == a_message()
-
-
-# --- R14: a page of items of a thread that is not there is empty
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -145,18 +123,7 @@ async def test_R14_the_items_of_a_thread_that_is_not_there_are_an_empty_page(
     assert page == Page(data=[], has_more=False, after=None)
 
 
-# --- R15: the owner is read from the context, and there must be one
-
 OWNERLESS: list[Any] = [object(), {}, make_context(None), make_context("")]
-
-
-@pytest.mark.parametrize("method", ["save_thread", "save_attachment"])
-@async_test
-async def test_R15_nobody_can_save_anything(
-    store: ChatStore, nobody: RequestContext, method: str
-) -> None:
-    with pytest.raises(Exception):  # noqa: B017 - of whatever type
-        await WRITES[method](store, nobody)
 
 
 class Attributes:
@@ -213,23 +180,6 @@ async def test_R15_without_an_owner_every_method_says_what_is_missing(
         for name in quoted[1].split("."):
             value = fields_of(value)[name]
         assert value == "alice"
-
-
-@only_own
-@async_test
-async def test_R15_a_context_that_lacks_a_field_is_never_another_owners(
-    alice: RequestContext,
-) -> None:
-    fields = fields_of(alice)
-    for name in fields:
-        rest = {other: fields[other] for other in fields if other != name}
-        lacking: list[Any] = [rest, {**rest, name: None}, {**rest, name: ""}]
-        for context in lacking:
-            try:
-                owner = owner_id(context)
-            except OwnerError:
-                continue
-            assert owner == owner_id(alice), name
 
 
 @only_own
@@ -300,7 +250,11 @@ def test_R15_no_other_type_is_an_owner(owner: object) -> None:
         owner_id(make_context(owner))
 
 
-# --- R16: the same item id may exist in two threads
+@only_own
+def test_R15_a_context_cannot_be_given_to_another_owner(alice: RequestContext) -> None:
+    if IS_FROZEN:  # a dict is not, and a class of yours need not be
+        with pytest.raises((AttributeError, ValueError)):
+            setattr(alice, "user_id", "bob")  # noqa: B010
 
 
 @async_test

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -16,8 +16,8 @@ from chat_store_tools import (
     an_attachment,
     async_test,
     later,
+    run_async,
     save_one_of_each,
-    start_python,
 )
 from chat_store_under_test import ChatStore, RequestContext, statements
 from chatkit.store import NotFoundError
@@ -27,123 +27,94 @@ AnyPage: TypeAlias = Page[ThreadItem] | Page[ThreadMetadata]
 
 
 class Items:
-    """The items of the thread thr_1, to be paged through."""
+    """The items of an owner's thread thr_1, to be paged through."""
 
     table = "chatkit_items"
 
-    async def save(
-        self,
-        store: ChatStore,
-        context: RequestContext,
-        row_id: str,
-        created_at: datetime = NOON,
-        text: str = "",
-    ) -> None:
-        """Save an item, and its thread unless it is there."""
-        try:
-            await store.load_thread("thr_1", context)
-        except NotFoundError:
-            await store.save_thread(a_thread(), context)
-        item = a_message(row_id, text=text, created_at=created_at)
-        await store.add_thread_item("thr_1", item, context)
+    def __init__(self, store: ChatStore, context: RequestContext) -> None:
+        self.store = store
+        self.context = context
 
-    async def delete(
-        self, store: ChatStore, context: RequestContext, row_id: str
+    async def save(
+        self, row_id: str, created_at: datetime = NOON, text: str = ""
     ) -> None:
+        """Save an item."""
+        item = a_message(row_id, text=text, created_at=created_at)
+        await self.store.add_thread_item("thr_1", item, self.context)
+
+    async def delete(self, row_id: str) -> None:
         """Delete an item."""
-        await store.delete_thread_item("thr_1", row_id, context)
+        await self.store.delete_thread_item("thr_1", row_id, self.context)
 
     async def page(
-        self,
-        store: ChatStore,
-        context: RequestContext,
-        after: str | None = None,
-        limit: int = 20,
-        order: str = "asc",
+        self, after: str | None = None, limit: int = 20, order: str = "asc"
     ) -> AnyPage:
         """Load a page of items."""
-        return await store.load_thread_items("thr_1", after, limit, order, context)
+        return await self.store.load_thread_items(
+            "thr_1", after, limit, order, self.context
+        )
+
+    async def fill(
+        self, count: int, created_at: Callable[[int], datetime] = later
+    ) -> list[str]:
+        """Save `count` rows; give their ids in the order of insertion."""
+        # The order of insertion is not that of the alphabet.
+        ids = [f"row_{(number * 7) % 10}_{number}" for number in range(count)]
+        for number, row_id in enumerate(ids):
+            await self.save(row_id, created_at(number))
+        return ids
+
+    async def walk(self, limit: int, order: str) -> list[str]:
+        """Follow `after` through all pages; give the ids."""
+        page = await self.page(None, limit, order)
+        ids = ids_of(page)
+        while page.has_more:
+            assert len(page.data) == limit
+            page = await self.page(page.after, limit, order)
+            assert not set(ids) & set(ids_of(page))  # or the walk might never end
+            ids += ids_of(page)
+        return ids
 
 
-class Threads:
+class Threads(Items):
     """The threads of an owner, to be paged through."""
 
     table = "chatkit_threads"
 
     async def save(
-        self,
-        store: ChatStore,
-        context: RequestContext,
-        row_id: str,
-        created_at: datetime = NOON,
-        text: str = "",
+        self, row_id: str, created_at: datetime = NOON, text: str = ""
     ) -> None:
         """Save a thread."""
         thread = a_thread(row_id, title=text, created_at=created_at)
-        await store.save_thread(thread, context)
+        await self.store.save_thread(thread, self.context)
 
-    async def delete(
-        self, store: ChatStore, context: RequestContext, row_id: str
-    ) -> None:
+    async def delete(self, row_id: str) -> None:
         """Delete a thread."""
-        await store.delete_thread(row_id, context)
+        await self.store.delete_thread(row_id, self.context)
 
     async def page(
-        self,
-        store: ChatStore,
-        context: RequestContext,
-        after: str | None = None,
-        limit: int = 20,
-        order: str = "asc",
+        self, after: str | None = None, limit: int = 20, order: str = "asc"
     ) -> AnyPage:
         """Load a page of threads."""
-        return await store.load_threads(limit, after, order, context)
+        return await self.store.load_threads(limit, after, order, self.context)
 
 
-Listing: TypeAlias = Items | Threads
+@pytest.fixture(params=[Items, Threads])
+def rows(
+    request: pytest.FixtureRequest, store: ChatStore, alice: RequestContext
+) -> Iterator[Items]:
+    """What is paged through: a thread's items, and an owner's threads."""
+    if request.param is Items:
+        run_async(store.save_thread(a_thread(), alice))
+    yield request.param(store, alice)
 
-each_listing = pytest.mark.parametrize(
-    "listing", [Items(), Threads()], ids=["items", "threads"]
-)
+
 each_order = pytest.mark.parametrize("order", ["asc", "desc"])
 
 
 def ids_of(page: AnyPage) -> list[str]:
     """Give the ids of a page's rows."""
     return [row.id for row in page.data]
-
-
-async def fill(
-    listing: Listing,
-    store: ChatStore,
-    context: RequestContext,
-    count: int,
-    created_at: Callable[[int], datetime] = later,
-) -> list[str]:
-    """Save `count` rows; give their ids in the order of insertion."""
-    # The order of insertion is not that of the alphabet.
-    ids = [f"row_{(number * 7) % 10}_{number}" for number in range(count)]
-    for number, row_id in enumerate(ids):
-        await listing.save(store, context, row_id, created_at(number))
-    return ids
-
-
-async def walk(
-    listing: Listing,
-    store: ChatStore,
-    context: RequestContext,
-    limit: int,
-    order: str,
-) -> list[str]:
-    """Follow `after` through all pages; give the ids."""
-    page = await listing.page(store, context, None, limit, order)
-    ids = ids_of(page)
-    while page.has_more:
-        assert len(page.data) == limit
-        page = await listing.page(store, context, page.after, limit, order)
-        assert not set(ids) & set(ids_of(page))  # or the walk might never end
-        ids += ids_of(page)
-    return ids
 
 
 def in_order(ids: list[str], order: str) -> list[str]:
@@ -154,246 +125,174 @@ def in_order(ids: list[str], order: str) -> list[str]:
 # --- R17: a total order, fixed at the first insert
 
 
-@each_listing
 @async_test
 async def test_R17_rows_are_ordered_by_created_at_and_then_by_insertion(
-    store: ChatStore, probe: Probe, alice: RequestContext, listing: Listing
+    rows: Items, probe: Probe
 ) -> None:
     seconds = [3, 1, 2, 1, 3, 1, 0.000001, 0, 2]
-    ids = await fill(listing, store, alice, 9, lambda number: later(seconds[number]))
+    ids = await rows.fill(9, lambda number: later(seconds[number]))
     expected = [ids[number] for number in (7, 6, 1, 3, 5, 2, 8, 0, 4)]
     async with ChatStore(probe.url) as other:
-        for reader in (store, store, other):
-            assert ids_of(await listing.page(reader, alice)) == expected
-            page = await listing.page(reader, alice, order="desc")
-            assert ids_of(page) == expected[::-1]
+        for reader in (rows, rows, type(rows)(other, rows.context)):
+            assert ids_of(await reader.page()) == expected
+            assert ids_of(await reader.page(order="desc")) == expected[::-1]
 
 
-@each_listing
 @async_test
-async def test_R17_ties_stay_in_order_when_some_are_deleted(
-    store: ChatStore, alice: RequestContext, listing: Listing
-) -> None:
-    ids = await fill(listing, store, alice, 6, lambda number: NOON)
+async def test_R17_ties_stay_in_order_when_some_are_deleted(rows: Items) -> None:
+    ids = await rows.fill(6, lambda number: NOON)
     for row_id in (ids[5], ids[2], ids[0]):
-        await listing.delete(store, alice, row_id)
-    await listing.save(store, alice, "late_1")
-    await listing.save(store, alice, "late_2")
+        await rows.delete(row_id)
+    await rows.save("late_1")
+    await rows.save("late_2")
     expected = [ids[1], ids[3], ids[4], "late_1", "late_2"]
     for order in ("asc", "desc"):
-        page = await listing.page(store, alice, order=order)
-        assert ids_of(page) == in_order(expected, order)
+        assert ids_of(await rows.page(order=order)) == in_order(expected, order)
 
 
-@each_listing
-@pytest.mark.parametrize("created_at", [later(-100), NOON, later(1.5), later(100)])
+@pytest.mark.parametrize("created_at", [later(-100), NOON, later(100)])
 @async_test
 async def test_R17_a_row_keeps_its_place_and_shows_what_was_saved_last(
-    store: ChatStore, alice: RequestContext, listing: Listing, created_at: datetime
+    rows: Items, created_at: datetime
 ) -> None:
-    ids = await fill(listing, store, alice, 4)
-    await listing.save(store, alice, ids[1], created_at, "changed")
+    ids = await rows.fill(4)
+    await rows.save(ids[1], created_at, "changed")
     for order in ("asc", "desc"):
         expected = in_order(ids, order)
-        page = await listing.page(store, alice, order=order)
+        page = await rows.page(order=order)
         assert ids_of(page) == expected
         place = expected.index(ids[1])
         assert page.data[place].created_at == created_at
         assert "changed" in page.data[place].model_dump_json()
         # The cursor is the fixed place, too.
-        rest = await listing.page(store, alice, ids[1], order=order)
+        rest = await rows.page(ids[1], order=order)
         assert ids_of(rest) == expected[place + 1 :]
 
 
 # --- R18: following `after` returns every row exactly once
 
 
-@each_listing
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+@pytest.mark.parametrize("limit", [1, 3, 7])
 @pytest.mark.parametrize("tied", [3, 7])
 @async_test
 async def test_R18_following_after_returns_every_row_exactly_once(
-    store: ChatStore,
-    alice: RequestContext,
-    listing: Listing,
-    limit: int,
-    tied: int,
+    rows: Items, limit: int, tied: int
 ) -> None:
-    ids = await fill(listing, store, alice, 7, lambda number: later(number // tied))
+    ids = await rows.fill(7, lambda number: later(number // tied))
     for order in ("asc", "desc"):
-        assert await walk(listing, store, alice, limit, order) == in_order(ids, order)
+        assert await rows.walk(limit, order) == in_order(ids, order)
 
 
-@each_listing
 @each_order
-@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("limit", [1, 3])
 @async_test
 async def test_R18_a_walk_is_not_disturbed_by_what_is_saved_meanwhile(
-    store: ChatStore,
-    alice: RequestContext,
-    bob: RequestContext,
-    listing: Listing,
-    order: str,
-    limit: int,
+    rows: Items, bob: RequestContext, order: str, limit: int
 ) -> None:
-    ids = await fill(listing, store, alice, 7, lambda number: NOON)
-    page = await listing.page(store, alice, None, limit, order)
+    ids = await rows.fill(7, lambda number: NOON)
+    await rows.store.save_thread(a_thread(), bob)
+    page = await rows.page(None, limit, order)
     seen = ids_of(page)
     turn = 0
     while page.has_more:
         if turn < 7:  # or the walk would never arrive at the end
             for seconds in (-1, 0, 1):
-                new_id = f"new_{turn}_{seconds}"
-                await listing.save(store, alice, new_id, later(seconds))
-            await listing.save(store, alice, ids[turn], later(turn), "again")
-            await listing.save(store, bob, ids[turn], later(turn))
+                await rows.save(f"new_{turn}_{seconds}", later(seconds))
+            await rows.save(ids[turn], later(turn), "again")
+            await type(rows)(rows.store, bob).save(ids[turn], later(turn))
         turn += 1
         assert turn < 100
-        page = await listing.page(store, alice, page.after, limit, order)
+        page = await rows.page(page.after, limit, order)
         seen += ids_of(page)
     assert turn > 1
     assert [row_id for row_id in seen if row_id in ids] == in_order(ids, order)
     assert len(set(seen)) == len(seen)
 
 
-@each_listing
-@async_test
-async def test_R18_rows_that_were_saved_at_once_are_returned_exactly_once(
-    store: ChatStore, alice: RequestContext, listing: Listing
-) -> None:
-    ids = [f"row_{number:02}" for number in range(40)]
-    await asyncio.gather(*(listing.save(store, alice, row_id) for row_id in ids))
-    for order in ("asc", "desc"):
-        assert sorted(await walk(listing, store, alice, 1, order)) == ids
-
-
 # --- R19: has_more and after are exact
 
 
-@each_listing
 @pytest.mark.parametrize(
     ("count", "limit"), [(0, 1), (1, 1), (2, 1), (3, 3), (4, 3), (6, 3), (3, 1000)]
 )
 @async_test
 async def test_R19_has_more_is_exact_and_after_is_the_last_row_of_the_page(
-    store: ChatStore, alice: RequestContext, listing: Listing, count: int, limit: int
+    rows: Items, count: int, limit: int
 ) -> None:
-    saved = await fill(listing, store, alice, count)
+    saved = await rows.fill(count)
     for order in ("asc", "desc"):
         ids = in_order(saved, order)
         after: str | None = None
         for start in range(0, max(count, 1), limit):
-            page = await listing.page(store, alice, after, limit, order)
+            page = await rows.page(after, limit, order)
             assert ids_of(page) == ids[start : start + limit]
             assert page.has_more is (start + limit < count)
             after = page.data[-1].id if page.has_more else None
             assert page.after == after
         if ids:
-            behind = await listing.page(store, alice, ids[-1], limit, order)
-            assert behind == Page()
+            assert await rows.page(ids[-1], limit, order) == Page()
 
 
-@each_listing
 @each_order
 @async_test
 async def test_R19_after_is_the_last_row_of_the_page_although_it_cannot_be_read(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    listing: Listing,
-    order: str,
+    rows: Items, probe: Probe, order: str
 ) -> None:
-    ids = in_order(await fill(listing, store, alice, 5), order)
+    ids = in_order(await rows.fill(5), order)
     for row_id in ids[1:4]:
-        probe.execute(f"UPDATE {listing.table} SET data = '{{}}' WHERE id = '{row_id}'")
-    page = await listing.page(store, alice, None, 2, order)
-    assert ids_of(page) == ids[:1]
-    assert (page.has_more, page.after) == (True, ids[1])
-    page = await listing.page(store, alice, page.after, 2, order)
-    assert ids_of(page) == []
-    assert (page.has_more, page.after) == (True, ids[3])
-    page = await listing.page(store, alice, page.after, 2, order)
-    assert ids_of(page) == ids[4:]
-    assert (page.has_more, page.after) == (False, None)
+        probe.execute(f"UPDATE {rows.table} SET data = '{{}}' WHERE id = '{row_id}'")
+    for after, readable, last in (
+        (None, ids[:1], ids[1]),
+        (ids[1], ids[:0], ids[3]),
+        (ids[3], ids[4:], None),
+    ):
+        page = await rows.page(after, 2, order)
+        assert ids_of(page) == readable
+        assert (page.has_more, page.after) == (last is not None, last)
 
 
 # --- R20: an `after` that is not there
 
 
-@each_listing
 @each_order
 @async_test
 async def test_R20_an_after_that_is_not_ones_own_raises_not_found(
-    store: ChatStore,
-    alice: RequestContext,
-    bob: RequestContext,
-    listing: Listing,
-    order: str,
+    rows: Items, bob: RequestContext, order: str
 ) -> None:
-    await fill(listing, store, alice, 3)
-    await listing.save(store, bob, "of bob")
-    await listing.save(store, alice, "deleted")
-    await listing.delete(store, alice, "deleted")
-    for after in ("absent", "of bob", "deleted", "", "%"):
-        with pytest.raises(NotFoundError, match=f" {after} not found$"):
-            await listing.page(store, alice, after, 20, order)
-
-
-@each_order
-@async_test
-async def test_R20_an_after_of_another_thread_or_another_kind_raises_not_found(
-    store: ChatStore, alice: RequestContext, order: str
-) -> None:
-    for thread_id in ("thr_1", "thr_2"):
-        await store.save_thread(a_thread(thread_id), alice)
-        item = a_message(f"msg_in_{thread_id}", thread_id)
-        await store.add_thread_item(thread_id, item, alice)
-    for after in ("msg_in_thr_2", "thr_1"):
-        with pytest.raises(NotFoundError, match=f"^Item {after} not found$"):
-            await store.load_thread_items("thr_1", after, 20, order, alice)
-    with pytest.raises(NotFoundError, match="^Thread msg_in_thr_1 not found$"):
-        await store.load_threads(20, "msg_in_thr_1", order, alice)
-
-
-@each_listing
-@each_order
-@async_test
-async def test_R20_an_after_that_is_deleted_in_mid_walk_raises_not_found(
-    store: ChatStore, alice: RequestContext, listing: Listing, order: str
-) -> None:
-    await fill(listing, store, alice, 4)
-    page = await listing.page(store, alice, None, 2, order)
+    await rows.fill(3)
+    await rows.store.save_thread(a_thread(), bob)
+    await type(rows)(rows.store, bob).save("of bob")
+    page = await rows.page(None, 2, order)
     assert page.after is not None
-    await listing.delete(store, alice, page.after)
-    with pytest.raises(NotFoundError, match=f"{page.after} not found$"):
-        await listing.page(store, alice, page.after, 2, order)
+    await rows.delete(page.after)
+    for after in ("absent", "of bob", page.after, "", "%"):
+        with pytest.raises(NotFoundError, match=f" {after} not found$"):
+            await rows.page(after, 20, order)
 
 
 # --- R21: bad orders and limits
 
-BAD_ORDERS = ["", "ASC", "Desc", "asc ", "descending", "asc; DROP TABLE chatkit_items"]
+BAD_ORDERS = ["", "ASC", "asc ", "descending", "asc; DROP TABLE chatkit_items"]
 
 
-@each_listing
 @pytest.mark.parametrize(
     ("limit", "order"),
-    [(20, order) for order in BAD_ORDERS]
-    + [(limit, "asc") for limit in (0, -1, -5, -(10**30))],
+    [
+        *((20, order) for order in BAD_ORDERS),
+        (0, "asc"),
+        (-5, "asc"),
+        (-(10**30), "asc"),
+    ],
 )
 @async_test
 async def test_R21_bad_orders_and_limits_are_refused_before_the_database_is_asked(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    listing: Listing,
-    limit: int,
-    order: str,
+    rows: Items, probe: Probe, limit: int, order: str
 ) -> None:
-    [row_id] = await fill(listing, store, alice, 1)
-    with probe.recorded(store) as sent:
+    [row_id] = await rows.fill(1)
+    with probe.recorded(rows.store) as sent:
         for after in (None, row_id, "absent"):
             with pytest.raises(ValueError, match="^(order|limit) must be"):
-                await listing.page(store, alice, after, limit, order)
+                await rows.page(after, limit, order)
     assert sent == []
 
 
@@ -406,128 +305,85 @@ def logged_cuts(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-@each_listing
 @each_order
-@pytest.mark.parametrize("limit", [6, 1000, 10**9, 10**30])
+@pytest.mark.parametrize("limit", [6, 1000, 10**30])
 @async_test
 async def test_R21_a_page_is_cut_to_the_configured_size_and_the_log_says_so(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    caplog: pytest.LogCaptureFixture,
-    listing: Listing,
-    order: str,
-    limit: int,
+    rows: Items, probe: Probe, caplog: pytest.LogCaptureFixture, order: str, limit: int
 ) -> None:
-    ids = in_order(await fill(listing, store, alice, 12), order)
-    async with ChatStore(probe.url, max_page_size=5) as small:
-        page = await listing.page(small, alice, None, 5, order)
-        assert ids_of(page) == ids[:5]
+    await rows.fill(12)
+    async with ChatStore(probe.url, max_page_size=5) as store:
+        small = type(rows)(store, rows.context)
+        page = await small.page(None, 5, order)
+        ids = ids_of(page)
+        assert len(ids) == 5
         assert logged_cuts(caplog) == []
-        page = await listing.page(small, alice, None, limit, order)
-        assert ids_of(page) == ids[:5]
+        page = await small.page(None, limit, order)
+        assert ids_of(page) == ids
         assert (page.has_more, page.after) == (True, ids[4])
         assert logged_cuts(caplog) == [f"A page of {limit} was asked for and cut to 5"]
-        page = await listing.page(small, alice, ids[4], limit, order)
-        assert ids_of(page) == ids[5:10]
-        page = await listing.page(small, alice, ids[9], limit, order)
-        assert ids_of(page) == ids[10:]
+        page = await small.page(page.after, limit, order)
+        assert len(page.data) == 5
+        page = await small.page(page.after, limit, order)
         assert page.has_more is False
 
 
-@async_test
-async def test_R21_a_page_has_up_to_a_thousand_rows_unless_configured_otherwise(
-    store: ChatStore, alice: RequestContext, caplog: pytest.LogCaptureFixture
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    items = [a_message(f"msg_{number:04}") for number in range(1001)]
-    await asyncio.gather(
-        *(store.add_thread_item("thr_1", item, alice) for item in items)
-    )
-    page = await store.load_thread_items("thr_1", None, 1000, "asc", alice)
-    assert len(page.data) == 1000
-    assert logged_cuts(caplog) == []
-    rest = await store.load_thread_items("thr_1", page.after, 1000, "asc", alice)
-    assert len({*ids_of(page), *ids_of(rest)}) == 1001
-    page = await store.load_thread_items("thr_1", None, 1001, "asc", alice)
-    assert len(page.data) == 1000
-    assert page.has_more is True
-    assert len(logged_cuts(caplog)) == 1
+@only_own
+def test_R21_a_configured_size_below_one_is_refused(probe: Probe) -> None:
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"max_page_size .*{size}"):
+            ChatStore(probe.url, max_page_size=size)
 
 
 # --- R22: one round trip and an index range
 
-PAGE_STATEMENTS = {
-    f"{name} {order}": statement
-    for name, by_order in {
-        "first items": statements.FIRST_ITEMS,
-        "next items": statements.NEXT_ITEMS,
-        "first threads": statements.FIRST_THREADS,
-        "next threads": statements.NEXT_THREADS,
-    }.items()
-    for order, statement in by_order.items()
-}
 
-
-@each_listing
 @each_order
 @async_test
 async def test_R22_a_page_costs_one_round_trip(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    listing: Listing,
-    order: str,
+    rows: Items, probe: Probe, order: str
 ) -> None:
-    ids = in_order(await fill(listing, store, alice, 6), order)
-    for after in (None, ids[0], ids[3], ids[5]):
-        with probe.recorded(store) as sent:
-            await listing.page(store, alice, after, 2, order)
+    ids = in_order(await rows.fill(9), order)
+    for after in (None, ids[1], ids[5]):
+        with probe.recorded(rows.store) as sent:
+            await rows.page(after, 2, order)
         assert len(sent) == 1
-        assert "LIMIT" in sent[0]
         assert "OFFSET" not in sent[0]
 
 
 @only_own
-@pytest.mark.parametrize("count", [3_000, 30_000])
-def test_R22_a_page_is_a_range_of_an_index_however_many_rows_there_are(
-    store: ChatStore, probe: Probe, count: int
-) -> None:
-    probe.fill(count)
-    flaws = {
-        name: probe.flaws_in_plan(statement)
-        for name, statement in PAGE_STATEMENTS.items()
-    }
-    assert not any(flaws.values()), flaws
-
-
-@only_own
-@each_listing
-@each_order
 @async_test
 async def test_R22_a_page_reads_hardly_more_rows_than_it_has(
-    store: ChatStore,
-    alice: RequestContext,
-    monkeypatch: pytest.MonkeyPatch,
-    listing: Listing,
-    order: str,
+    rows: Items, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = in_order(await fill(listing, store, alice, 9), order)
-    database = store._database  # pyright: ignore[reportPrivateUsage]
+    ids = await rows.fill(9)
+    database = rows.store._database  # pyright: ignore[reportPrivateUsage]
     read = database.read
     counts: list[int] = []
 
     async def read_and_count(statement: str, params: Sequence[object]) -> list[Any]:
-        rows = await read(statement, params)
-        counts.append(len(rows))
-        return rows
+        found = await read(statement, params)
+        counts.append(len(found))
+        return found
 
     monkeypatch.setattr(database, "read", read_and_count)
     for after in (None, ids[1]):
-        page = await listing.page(store, alice, after, 2, order)
-        assert len(page.data) == 2
+        await rows.page(after, 2)
     # One more tells whether there is more, and one is the cursor's own.
     assert max(counts) <= 4
+
+
+@only_own
+def test_R22_a_page_is_a_range_of_an_index(store: ChatStore, probe: Probe) -> None:
+    probe.fill(3_000)
+    for by_order in (
+        statements.FIRST_ITEMS,
+        statements.NEXT_ITEMS,
+        statements.FIRST_THREADS,
+        statements.NEXT_THREADS,
+    ):
+        for statement in by_order.values():
+            assert probe.flaws_in_plan(statement) == [], statement
 
 
 # --- R23: a read after a write sees it
@@ -549,7 +405,7 @@ async def assert_sees(reader: ChatStore, context: RequestContext, text: str) -> 
 
 
 @async_test
-async def test_R23_a_read_in_the_same_process_sees_every_write_before_it(
+async def test_R23_a_read_sees_every_write_before_it_through_whatever_store(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     async with ChatStore(probe.url) as other:
@@ -557,45 +413,8 @@ async def test_R23_a_read_in_the_same_process_sees_every_write_before_it(
             await save_one_of_each((store, other)[number % 2], alice, str(number))
             await assert_sees(store, alice, str(number))
             await assert_sees(other, alice, str(number))
-        await store.delete_thread_item("thr_1", "msg_1", alice)
-        for reader in (store, other):
-            with pytest.raises(NotFoundError):
-                await reader.load_item("thr_1", "msg_1", alice)
         await store.delete_thread("thr_1", alice)
         for reader in (store, other):
             assert await reader.load_threads(20, None, "asc", alice) == Page()
-
-
-ANSWERING_PROCESS = """
-import asyncio
-import sys
-
-from chat_store_contexts import make_context
-from chat_store_tools import save_one_of_each
-from chat_store_under_test import ChatStore
-
-async def main():
-    alice = make_context("alice", "another request")
-    async with ChatStore(sys.argv[1]) as store:
-        for _ in sys.stdin:
-            thread = await store.load_thread("thr_1", alice)
-            await save_one_of_each(store, alice, thread.title + "!")
-            print("saved", flush=True)
-
-asyncio.run(main())
-"""
-
-
-@async_test
-async def test_R23_a_read_in_another_process_sees_every_write_before_it(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    with start_python(ANSWERING_PROCESS, probe.url) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for number in range(5):
-            await save_one_of_each(store, alice, str(number))
-            print("your turn", file=process.stdin, flush=True)
-            answer = asyncio.to_thread(process.stdout.readline)
-            assert await asyncio.wait_for(answer, 60) == "saved\n"
-            await assert_sees(store, alice, f"{number}!")
+            with pytest.raises(NotFoundError):
+                await reader.load_item("thr_1", "msg_1", alice)

@@ -4,12 +4,12 @@ What `stream_agent_response` does for R06 is tested in `test_chat_store_agents.p
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from chat_store_adapter import make_context, only_own
+from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
     NOON,
@@ -25,12 +25,12 @@ from chat_store_tools import (
     finish,
     later,
     save_one_of_each,
+    walk,
 )
 from chat_store_under_test import (
     TOMBSTONE_LIFETIME,
     ChatStore,
     DatabaseError,
-    OwnerError,
     RequestContext,
     keys,
     owner_id,
@@ -41,12 +41,11 @@ from chatkit.types import (
     Thread,
     ThreadItem,
     ThreadMetadata,
-    Workflow,
-    WorkflowItem,
 )
 
-SAVE_METHODS = ["add_thread_item", "save_item"]
-each_save_method = pytest.mark.parametrize("method", SAVE_METHODS)
+DELETIONS = [call for name, call in WRITES.items() if name.startswith("delete")]
+
+each_save_method = pytest.mark.parametrize("method", ["add_thread_item", "save_item"])
 
 
 async def save(
@@ -71,20 +70,14 @@ async def load_threads(
     return (await store.load_threads(20, None, "asc", context)).data
 
 
-# --- R01: load_thread returns what was saved
-
-
 @pytest.mark.parametrize(
     "fields",
     [
         {},
-        {"title": "Lunch"},
         {"title": ""},
         {"status": {"type": "locked", "reason": "being reviewed"}},
-        {"status": {"type": "closed"}},
         {"metadata": {"tags": ["a", None, 1.5, True], "nested": {"": {}}}},
-        {"allowed_image_domains": []},
-        {"allowed_image_domains": ["example.com", "example.org"]},
+        {"title": "Lunch", "allowed_image_domains": ["example.com", "example.org"]},
     ],
     ids=str,
 )
@@ -102,46 +95,29 @@ async def test_R01_load_thread_returns_what_was_saved(
     assert listed == [thread]
 
 
-# --- R02: NotFoundError for what is absent or another owner's
-
-LOADS: dict[str, Callable[[ChatStore, RequestContext], Awaitable[object]]] = {
-    "Thread thr_1": lambda store, context: store.load_thread("thr_1", context),
-    "Item msg_1": lambda store, context: store.load_item("thr_1", "msg_1", context),
-    "Attachment atc_1": lambda store, context: store.load_attachment("atc_1", context),
-}
-
-
-@pytest.mark.parametrize("name", LOADS)
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("load_thread", "Thread thr_1"),
+        ("load_item", "Item msg_1"),
+        ("load_attachment", "Attachment atc_1"),
+    ],
+)
 @async_test
 async def test_R02_loading_what_is_absent_or_foreign_or_deleted_raises_not_found(
-    store: ChatStore, alice: RequestContext, bob: RequestContext, name: str
+    store: ChatStore, alice: RequestContext, bob: RequestContext, method: str, name: str
 ) -> None:
-    load = LOADS[name]
-    message = f"^{name} not found$"
+    load, message = READS[method], f"^{name} not found$"
     with pytest.raises(NotFoundError, match=message):
         await load(store, alice)
     await save_one_of_each(store, alice)
     await load(store, alice)
     with pytest.raises(NotFoundError, match=message):
         await load(store, bob)
-    for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
-        await WRITES[method](store, alice)
+    for deletion in DELETIONS:
+        await deletion(store, alice)
     with pytest.raises(NotFoundError, match=message):
         await load(store, alice)
-
-
-@async_test
-async def test_R02_loading_an_item_by_another_thread_raises_not_found(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await save_one_of_each(store, alice)
-    await store.save_thread(a_thread("thr_2"), alice)
-    for thread_id in ("thr_2", "thr_absent"):
-        with pytest.raises(NotFoundError, match="^Item msg_1 not found$"):
-            await store.load_item(thread_id, "msg_1", alice)
-
-
-# --- R03: save_thread is an upsert of the metadata
 
 
 @async_test
@@ -153,6 +129,16 @@ async def test_R03_save_thread_inserts_and_then_updates(
     await store.save_thread(changed, alice)
     assert await store.load_thread("thr_1", alice) == changed
     assert count_rows(probe, "chatkit_threads") == 1
+
+
+@async_test
+async def test_R03_a_new_empty_thread_never_overwrites_one_that_exists(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    kept = a_thread(title="kept", metadata={"a": 1})
+    await store.save_thread(kept, alice)
+    await store.save_thread(a_thread(created_at=later(60)), alice)
+    assert await store.load_thread("thr_1", alice) == kept
 
 
 @async_test
@@ -173,10 +159,7 @@ async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
     assert await store.load_thread("thr_1", alice) == metadata
 
 
-# --- R04: saving again never moves a row, nor changes its owner
-
-
-@pytest.mark.parametrize("seconds", [-100, 0, 100])
+@pytest.mark.parametrize("seconds", [-100, 100])
 @async_test
 async def test_R04_saving_a_thread_again_keeps_its_place_owner_and_items(
     store: ChatStore, probe: Probe, alice: RequestContext, seconds: float
@@ -186,18 +169,15 @@ async def test_R04_saving_a_thread_again_keeps_its_place_owner_and_items(
     await store.add_thread_item("thr_1", a_message(), alice)
     changed = a_thread("thr_1", title="changed", created_at=later(seconds))
     await store.save_thread(changed, alice)
-    assert await load_threads(store, alice) == [
-        a_thread("thr_0"),
-        changed,
-        a_thread("thr_2"),
-    ]
+    first, third = a_thread("thr_0"), a_thread("thr_2")
+    assert await load_threads(store, alice) == [first, changed, third]
     assert await load_items(store, alice) == [a_message()]
     owners = probe.query("SELECT owner_id FROM chatkit_threads")
     assert owners == [(owner_id(alice),)] * 3
 
 
 @each_save_method
-@pytest.mark.parametrize("seconds", [-100, 0, 100])
+@pytest.mark.parametrize("seconds", [-100, 100])
 @async_test
 async def test_R04_saving_an_item_again_keeps_its_place_and_owner(
     store: ChatStore, probe: Probe, alice: RequestContext, method: str, seconds: float
@@ -212,52 +192,18 @@ async def test_R04_saving_an_item_again_keeps_its_place_and_owner(
 
 
 @async_test
-async def test_R04_saving_what_another_owner_has_leaves_it_with_its_owner(
-    store: ChatStore, alice: RequestContext, bob: RequestContext
-) -> None:
-    await save_one_of_each(store, alice, "of alice")
-    await save_one_of_each(store, bob, "of bob")
-    assert await load_threads(store, alice) == [a_thread(title="of alice")]
-    assert await load_items(store, alice) == [a_message(text="of alice")]
-
-
-# --- R05: adding an item again updates it in place
-
-
-@async_test
 async def test_R05_adding_an_item_again_updates_it_in_place(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
-    workflow = WorkflowItem(
-        id="wf_1",
-        thread_id="thr_1",
-        created_at=NOON,
-        workflow=Workflow(type="custom", tasks=[]),
-    )
+    call = a_tool_call()
     await store.save_thread(a_thread(), alice)
-    await store.add_thread_item("thr_1", workflow, alice)
+    await store.add_thread_item("thr_1", call, alice)
     await store.add_thread_item("thr_1", a_message(), alice)
-    continued = workflow.model_copy(
-        update={"workflow": Workflow(type="custom", tasks=[], expanded=True)}
-    )
+    continued = a_tool_call(output="done")
     await store.add_thread_item("thr_1", continued, alice)
     assert await load_items(store, alice) == [continued, a_message()]
-    assert await store.load_item("thr_1", "wf_1", alice) == continued
+    assert await store.load_item("thr_1", "tc_1", alice) == continued
     assert count_rows(probe, "chatkit_items") == 2
-
-
-@async_test
-async def test_R05_adding_an_item_many_times_at_once_stores_it_once(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    add = WRITES["add_thread_item"]
-    await asyncio.gather(*(add(store, alice) for _ in range(10)))
-    assert await load_items(store, alice) == [a_message()]
-    assert count_rows(probe, "chatkit_items") == 1
-
-
-# --- R06: the placeholder id is never a key
 
 
 @each_save_method
@@ -281,39 +227,28 @@ async def test_R06_each_item_with_the_placeholder_id_is_stored_under_its_own_id(
     )
 
 
-@pytest.mark.parametrize(
-    ("item", "kind"),
-    [
-        (a_message(keys.PLACEHOLDER_ID), "message"),
-        (a_tool_call(keys.PLACEHOLDER_ID), "tool_call"),
-    ],
-    ids=["message", "tool call"],
-)
 @async_test
 async def test_R06_the_id_is_minted_once_although_the_write_is_retried(
     store: ChatStore,
     probe: Probe,
     alice: RequestContext,
     monkeypatch: pytest.MonkeyPatch,
-    item: ThreadItem,
-    kind: str,
 ) -> None:
     asked: list[tuple[str, str]] = []
 
-    def mint(item_type: str, thread: ThreadMetadata, context: RequestContext) -> str:
+    def mint(kind: str, thread: ThreadMetadata, context: RequestContext) -> str:
         assert context is alice
-        asked.append((item_type, thread.id))
+        asked.append((kind, thread.id))
         return f"minted_{len(asked)}"
 
     await store.save_thread(a_thread(), alice)
     monkeypatch.setattr(store, "generate_item_id", mint)
-    probe.break_connections(store)
-    await store.add_thread_item("thr_1", item, alice)
-    assert asked == [(kind, "thr_1")]
-    assert probe.query("SELECT id FROM chatkit_items") == [("minted_1",)]
-
-
-# --- R07: save_item is an upsert
+    for item in (a_message(keys.PLACEHOLDER_ID), a_tool_call(keys.PLACEHOLDER_ID)):
+        probe.break_connections(store)
+        await store.add_thread_item("thr_1", item, alice)
+    assert asked == [("message", "thr_1"), ("tool_call", "thr_1")]
+    ids = probe.query("SELECT id FROM chatkit_items ORDER BY id")
+    assert ids == [("minted_1",), ("minted_2",)]
 
 
 @async_test
@@ -326,9 +261,6 @@ async def test_R07_save_item_inserts_a_new_item_and_updates_it(
     await store.save_item("thr_1", a_message(text="changed"), alice)
     assert await load_items(store, alice) == [a_message(text="changed")]
     assert count_rows(probe, "chatkit_items") == 1
-
-
-# --- R08: no items without a thread of one's own
 
 
 @each_save_method
@@ -354,16 +286,13 @@ async def test_R08_an_item_for_a_thread_that_is_not_there_is_refused(
     assert probe.query("SELECT owner_id, id FROM chatkit_threads") == threads_before
 
 
-# --- R09: deleting what is missing is fine
-
-
 @async_test
 async def test_R09_deleting_what_is_missing_or_foreign_changes_nothing(
     store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
 ) -> None:
     await save_one_of_each(store, alice)
-    for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
-        await WRITES[method](store, bob)
+    for deletion in DELETIONS:
+        await deletion(store, bob)
     await store.delete_thread_item("thr_1", "msg_absent", alice)
     await store.delete_thread_item("thr_absent", "msg_1", alice)
     await store.delete_thread("thr_absent", alice)
@@ -372,19 +301,6 @@ async def test_R09_deleting_what_is_missing_or_foreign_changes_nothing(
     assert await load_items(store, alice) == [a_message()]
     assert await store.load_attachment("atc_1", alice) == an_attachment(name="hello")
     assert count_rows(probe, "chatkit_threads") == 1
-
-
-@async_test
-async def test_R09_deleting_twice_is_the_same_as_deleting_once(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await save_one_of_each(store, alice)
-    for method in ("delete_thread_item", "delete_thread", "delete_attachment"):
-        for _ in range(2):
-            await WRITES[method](store, alice)
-
-
-# --- R10: a deleted thread takes its items with it and does not come back
 
 
 async def assert_is_gone(
@@ -442,34 +358,21 @@ async def test_R10_a_late_write_does_not_bring_a_deleted_thread_back(
 
 
 @pytest.mark.parametrize(
-    ("saved", "late"),
-    [
-        ([0], later(-1)),
-        ([0], later(0)),
-        ([0], later(0).astimezone()),
-        ([0, 10], later(5)),
-        ([0, 10], later(10)),
-        ([0, 10, 5], later(10)),
-        ([10, 0], later(10)),
-    ],
+    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
 )
 @async_test
 async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    saved: list[int],
-    late: datetime,
+    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
 ) -> None:
     for seconds in saved:
         await store.save_thread(a_thread(created_at=later(seconds)), alice)
     await store.delete_thread("thr_1", alice)
     with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
-        await store.save_thread(a_thread(created_at=late), alice)
+        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
     await assert_is_gone(store, probe, alice)
 
 
-@pytest.mark.parametrize("saved", [[0], [0, 10], [10, 0]])
+@pytest.mark.parametrize("saved", [[0], [10, 0]])
 @async_test
 async def test_R10_a_save_later_than_all_of_the_deleted_thread_is_a_new_thread(
     store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int]
@@ -496,30 +399,6 @@ async def test_R10_a_save_later_than_all_of_the_deleted_thread_is_a_new_thread(
     with pytest.raises(NotFoundError):
         await store.save_thread(new, alice)
     await assert_is_gone(store, probe, alice)
-
-
-@async_test
-async def test_R10_a_deletion_wins_against_writes_at_the_same_instant(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    async with ChatStore(probe.url) as other:  # on connections of its own
-        for number in range(20):
-            thread = a_thread(f"thr_{number}")
-            await store.save_thread(thread, alice)
-            item = a_message("msg_1", thread.id)
-            calls = [
-                store.save_thread(thread, alice),
-                other.save_thread(thread, alice),
-                store.add_thread_item(thread.id, item, alice),
-                other.save_item(thread.id, item, alice),
-            ]
-            calls.insert(number % 5, store.delete_thread(thread.id, alice))
-            for outcome in await asyncio.gather(*calls, return_exceptions=True):
-                assert outcome is None or isinstance(outcome, NotFoundError)
-    assert await load_threads(store, alice) == []
-    assert count_rows(probe, "chatkit_items") == 0
-    payloads = probe.query("SELECT data FROM chatkit_threads WHERE data IS NOT NULL")
-    assert payloads == []
 
 
 @async_test
@@ -568,32 +447,19 @@ async def test_R10_attachments_stay_when_their_thread_is_deleted(
     assert await store.load_attachment("atc_1", alice) == attachment
 
 
-# --- R11: ids are opaque, case-sensitive text of 1 to 255 characters
-
 LOOK_ALIKES = ["A", "a", "a ", " a", "a\t", "\u00e9", "e\u0301", "e", "\u00df", "ss"]
-GOOD_IDS = {
-    "one character": "x",
-    "a space": " ",
-    "255 characters": "x" * 255,
-    "255 emoji": "\U0001f600" * 255,
-    "joined emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467",
-    "right to left": "\u0645\u0631\u062d\u0628\u0627",
-    "single quote": "it's",
-    "double quote": 'say "x"',
-    "percent": "100%s %(id)s %%",
-    "question mark": "? $1 :id",
-    "underscore": "_",
-    "backslash": "a\\b\\",
-    "line breaks": "a\nb\r\n",
-    "path": "../../etc/passwd",
-    "digits": "0012",
-    "SQL": "'; DROP TABLE chatkit_items; --",
-}
+
+GOOD_IDS = [
+    *("x", " ", "x" * 255, "\U0001f600" * 255, "\U0001f469\u200d\U0001f467", "\u0645"),
+    *("it's", 'say "x"', "100%s %(id)s %%", "? $1 :id", "_", "a\\b\\", "a\nb\r\n"),
+    *("../../etc/passwd", "0012", "'; DROP TABLE chatkit_items; --"),
+]
+
 BAD_IDS = {
     "empty": "",
     "256 characters": "x" * 256,
     "256 emoji": "\U0001f600" * 256,
-    "NUL": "a\0b",
+    "NUL and a line break": "a\0\nb",
     "lone surrogate": "a\ud800",
 }
 
@@ -603,64 +469,35 @@ def with_id(row: Any, row_id: str) -> Any:
     return row.model_copy(update={"id": row_id})
 
 
-@pytest.mark.parametrize("row_id", GOOD_IDS.values(), ids=GOOD_IDS)
 @async_test
-async def test_R11_any_text_of_1_to_255_characters_is_an_id(
-    store: ChatStore, alice: RequestContext, row_id: str
-) -> None:
-    thread, attachment = a_thread(row_id), an_attachment(row_id)
-    item, last = a_message(row_id, row_id), a_message("msg_last", row_id)
-    await store.save_thread(thread, alice)
-    await store.add_thread_item(row_id, item, alice)
-    await store.save_item(row_id, last, alice)
-    await store.save_attachment(attachment, alice)
-    await store.save_thread(a_thread("thr_last"), alice)
-
-    assert await store.load_thread(row_id, alice) == thread
-    assert await store.load_item(row_id, row_id, alice) == item
-    assert await store.load_attachment(row_id, alice) == attachment
-    items = await store.load_thread_items(row_id, None, 1, "asc", alice)
-    assert items == Page(data=[item], has_more=True, after=row_id)
-    items = await store.load_thread_items(row_id, row_id, 1, "asc", alice)
-    assert items.data == [last]
-    threads = await store.load_threads(1, None, "asc", alice)
-    assert threads == Page(data=[thread], has_more=True, after=row_id)
-    threads = await store.load_threads(1, row_id, "asc", alice)
-    assert threads.data == [a_thread("thr_last")]
-
-    await store.delete_thread_item(row_id, row_id, alice)
-    assert await load_items(store, alice, row_id) == [last]
-    await store.delete_attachment(row_id, alice)
-    with pytest.raises(NotFoundError):
-        await store.load_attachment(row_id, alice)
-    await store.delete_thread(row_id, alice)
-    assert await load_threads(store, alice) == [a_thread("thr_last")]
-
-
-@async_test
-async def test_R11_ids_that_look_alike_stay_apart(
+async def test_R11_any_text_of_1_to_255_characters_is_an_id_of_its_own(
     store: ChatStore, alice: RequestContext
 ) -> None:
-    threads = [a_thread(row_id, title=ascii(row_id)) for row_id in LOOK_ALIKES]
-    items = [a_message(row_id, "A", text=ascii(row_id)) for row_id in LOOK_ALIKES]
-    files = [an_attachment(row_id, name=ascii(row_id)) for row_id in LOOK_ALIKES]
+    ids = LOOK_ALIKES + GOOD_IDS
+    threads = [a_thread(row_id, title=ascii(row_id)[:99]) for row_id in ids]
+    items = [a_message(row_id, "A", text=ascii(row_id)) for row_id in ids]
+    files = [an_attachment(row_id, name=ascii(row_id)) for row_id in ids]
     for thread in threads:
         await store.save_thread(thread, alice)
     for item, file in zip(items, files):
         await store.add_thread_item("A", item, alice)
         await store.save_attachment(file, alice)
-    assert await load_threads(store, alice) == threads
-    assert await load_items(store, alice, "A") == items
-    for row_id, thread, item, file in zip(LOOK_ALIKES, threads, items, files):
+    assert await walk(store, alice, thread_id="A", limit=1) == items
+    for row_id, thread, item, file in zip(ids, threads, items, files):
         assert await store.load_thread(row_id, alice) == thread
         assert await store.load_item("A", row_id, alice) == item
         assert await store.load_attachment(row_id, alice) == file
-    await store.delete_thread("a", alice)
-    await store.delete_thread_item("A", "a", alice)
-    await store.delete_attachment("a", alice)
-    assert await load_threads(store, alice) == [threads[0], *threads[2:]]
-    assert await load_items(store, alice, "A") == [items[0], *items[2:]]
-    assert await store.load_attachment("A", alice) == files[0]
+    for row_id, following in zip(ids, threads[1:]):
+        page = await store.load_threads(1, row_id, "asc", alice)
+        assert page.data == [following]
+    for row_id in ids[1::2]:
+        await store.delete_thread(row_id, alice)
+        await store.delete_thread_item("A", row_id, alice)
+        await store.delete_attachment(row_id, alice)
+    assert await load_threads(store, alice) == threads[::2]
+    assert await load_items(store, alice, "A") == items[::2]
+    for file in files[::2]:
+        assert await store.load_attachment(file.id, alice) == file
 
 
 @pytest.mark.parametrize("row_id", BAD_IDS.values(), ids=BAD_IDS)
@@ -678,8 +515,10 @@ async def test_R11_writing_under_any_other_id_raises_value_error(
         store.save_attachment(with_id(an_attachment(), row_id), alice),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match="cannot be an id"):
+        with pytest.raises(ValueError, match="cannot be an id") as caught:
             await call
+        assert len(str(caught.value)) < 200
+        assert str(caught.value).isprintable()
     assert count_rows(probe, "chatkit_threads") == 1
     assert count_rows(probe, "chatkit_items") == 0
     assert count_rows(probe, "chatkit_attachments") == 0
@@ -711,51 +550,3 @@ async def test_R11_any_other_id_is_not_found_and_its_deletion_ignored(
     await store.delete_attachment(row_id, alice)
     for table in ("chatkit_threads", "chatkit_items", "chatkit_attachments"):
         assert count_rows(probe, table) == 1
-
-
-async def assert_is_refused(
-    store: ChatStore, probe: Probe, context: RequestContext
-) -> None:
-    """Check that nothing can be done with a context whose owner cannot be a key."""
-    for call in (*WRITES.values(), *READS.values()):
-        with pytest.raises(OwnerError):
-            await call(store, context)
-    for table in ("chatkit_threads", "chatkit_items", "chatkit_attachments"):
-        assert count_rows(probe, table) == 0
-
-
-@only_own
-@pytest.mark.parametrize("owner", GOOD_IDS.values(), ids=GOOD_IDS)
-@async_test
-async def test_R11_any_text_of_1_to_255_characters_is_an_owner(
-    store: ChatStore, probe: Probe, owner: str
-) -> None:
-    # The context may join the owner with something else, which counts.
-    room = 256 - len(owner_id(make_context("x")))
-    context = make_context(owner[:room])
-    await save_one_of_each(store, context)
-    assert await load_threads(store, context) == [a_thread(title="hello")]
-    assert await load_items(store, context) == [a_message()]
-    rows = probe.query("SELECT owner_id FROM chatkit_threads")
-    assert rows == [(owner_id(context),)]
-
-
-@only_own
-@pytest.mark.parametrize("owner", BAD_IDS.values(), ids=BAD_IDS)
-@async_test
-async def test_R11_any_other_owner_is_refused(
-    store: ChatStore, probe: Probe, owner: str
-) -> None:
-    await assert_is_refused(store, probe, make_context(owner))
-    assert issubclass(OwnerError, ValueError)
-
-
-@only_own
-@pytest.mark.parametrize("character", ["x", "\U0001f600"])
-@async_test
-async def test_R11_an_owner_of_one_character_more_is_refused(
-    store: ChatStore, probe: Probe, character: str
-) -> None:
-    room = 256 - len(owner_id(make_context("x")))
-    assert len(owner_id(make_context(character * room))) == 255
-    await assert_is_refused(store, probe, make_context(character * (room + 1)))

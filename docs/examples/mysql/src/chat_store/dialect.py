@@ -1,0 +1,151 @@
+"""What is particular to MySQL and MariaDB: URLs, errors, how a migration is applied.
+
+URLs: `mysql://user:password@host:3306/chat`. Several hosts are the nodes of a cluster
+(`mysql://user:password@a,b,c/chat`): the first that answers is used, and the next one
+when it is gone. On a Galera cluster each call sees what was acknowledged at any node.
+Options of the URL:
+
+- `?tls=verify`: TLS, with the server's certificate checked against the authorities that
+  the system trusts, or those in the file `tls_ca=…`; `?tls=unverified`: TLS without.
+- `?unix_socket=/run/mysqld/mysqld.sock` instead of a host.
+"""
+
+import re
+import ssl
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from . import statements
+from .connections import DRIVER_ERRORS, Connection, Target, error_code
+from .errors import DatabaseError, DatabaseTimeoutError
+from .migrate import Migration
+
+_EXAMPLE = "mysql://chat@localhost/chat"
+
+# The server's error numbers. The connection was lost, or none could be made: too many,
+# shutting down, killed, a node that is not in the cluster, read-only, offline.
+_UNREACHABLE = {
+    *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1180, 1290, 1317, 1836, 1927),
+    *(1203, 1226, 2002, 2003, 2006, 2013, 2055, 3032, 3169, 4031),
+}
+_CONFLICT = {1020, 1205, 1213}  # snapshot conflict, lock wait timeout, deadlock
+# What a migration that was interrupted finds done: tables, columns, keys.
+_DONE_BEFORE = {1050, 1060, 1061, 1091, 1826}
+# Errors whose text quotes no values: rights, and names that do not exist.
+_QUOTES_NO_VALUES = {
+    *(1040, 1044, 1045, 1049, 1054, 1142, 1143, 1146, 1227, 2002, 2003, 2013)
+}
+
+
+def parse_url(url: str) -> Target:
+    """Read a URL.
+
+    Raises:
+        ValueError: It cannot be read, or `tls_ca` cannot.
+    """
+    parts = _split_url(url, ("mysql", "mariadb"), "MySQL and MariaDB", _EXAMPLE)
+    options = dict(parse_qsl(parts.query))
+    tls = _tls(options.pop("tls", "off"), options.pop("tls_ca", None))
+    socket = options.pop("unix_socket", None)
+    database = unquote(parts.path.removeprefix("/"))
+    account, _, places = parts.netloc.rpartition("@")
+    user, _, password = account.partition(":")
+    hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in places.split(",")]
+    if options or not database or not all(hosts):
+        raise ValueError(
+            f"The URL cannot be read; write {_EXAMPLE}, with the options that the module "
+            "dialect.py lists, and percent-encode what is special in its parts"
+        )
+    return Target(
+        tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it),
+        unquote(user),
+        unquote(password),
+        database,
+        socket,
+        tls,
+    )
+
+
+def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | None:
+    if mode == "off":
+        return None
+    if mode not in ("verify", "unverified"):
+        raise ValueError(f"tls must be off or verify or unverified, not {mode!r}")
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ValueError(f"tls_ca={authorities} cannot be read: {reason}") from None
+    if mode == "unverified":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def is_transient(error: Exception) -> bool:
+    """Tell whether the same call may succeed on another connection, or later."""
+    return error_code(error) in _UNREACHABLE | _CONFLICT
+
+
+def describe(error: Exception) -> DatabaseError:
+    """Turn a driver's error into ours, without values and passwords."""
+    code = error_code(error)
+    message = f": {error.args[-1]}" if code in _QUOTES_NO_VALUES else ""
+    if code in _CONFLICT:
+        return DatabaseTimeoutError(f"Others held a lock for too long (error {code})")
+    if code in _UNREACHABLE:
+        return DatabaseError(f"The server cannot be reached (error {code}){message}")
+    return DatabaseError(f"The server refused (error {code}){message}")
+
+
+async def apply(migration: Migration, connection: Connection) -> bool | None:
+    """Apply a migration and record it, unless that has been done.
+
+    These servers commit each change of a table by itself. A migration that was
+    interrupted is run again from its beginning, and skips what is there.
+
+    Returns:
+        Whether this call applied it; None where another process is migrating.
+    """
+    if await connection.fetch(statements.LOCK) != [(1,)]:
+        return None
+    applied = await _apply_locked(migration, connection)
+    # Where that fails, the connection is closed, and the lock goes with it.
+    await connection.fetch(statements.UNLOCK)
+    return applied
+
+
+async def _apply_locked(migration: Migration, connection: Connection) -> bool:
+    await connection.run(statements.CREATE_MIGRATIONS)
+    if migration.version in dict(await connection.fetch(statements.LIST_MIGRATIONS)):
+        return False
+    for statement in re.split(r"(?<=;)\n", migration.sql):
+        try:
+            if statement.strip():
+                await connection.run(statement)
+        except DRIVER_ERRORS as error:
+            if error_code(error) not in _DONE_BEFORE:
+                raise
+    record = (migration.version, migration.name, migration.runs_with)
+    return await connection.execute(statements.RECORD_MIGRATION, record) == 1
+
+
+def _split_url(
+    url: str, schemes: tuple[str, ...], database: str, example: str
+) -> SplitResult:
+    # Errors never show the URL: it may hold a password.
+    if not url:
+        raise ValueError(
+            "No database: pass a URL to ChatStore(url) or with --url, or set CHAT_STORE_URL, "
+            f"for example {example}"
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"The URL cannot be read; write {example}") from None
+    if parts.scheme not in schemes:
+        given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
+        raise ValueError(
+            f"This ChatStore was rendered for {database} and cannot use {given}; "
+            f"write {example}"
+        )
+    return parts

@@ -1,0 +1,131 @@
+"""What is particular to PostgreSQL: URLs, errors, and how a migration is applied.
+
+URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
+(`?sslmode=verify-full&sslrootcert=…`), several hosts
+(`postgresql://a,b/chat?target_session_attrs=read-write`) and a schema of one's own
+(`?options=-csearch_path%3Dchat`).
+"""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from . import statements
+from .connections import Connection, message, sqlstate
+from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
+from .migrate import Migration
+
+_EXAMPLE = "postgresql://localhost/chat"
+
+# How codes of SQLSTATE begin. The connection was lost, or none could be made: server
+# shutting down, crashed or starting, session idle for too long; full; read-only.
+_UNREACHABLE = ("08", "57P0", "53300", "25006")
+_CONFLICT = ("40001", "40P01")  # serialization failure, deadlock
+_TIMEOUT = ("57014", "55P03")  # the server's own statement_timeout, lock_timeout
+_MAY_QUOTE_VALUES = ("22", "P0")  # bad data, and what triggers raise
+
+
+def parse_url(url: str) -> str:
+    """Check a URL as far as a driver's own error could show a password.
+
+    Raises:
+        ValueError: It is missing, of another database, or has an unescaped @.
+    """
+    parts = _split_url(url, ("postgresql", "postgres"), "PostgreSQL", _EXAMPLE)
+    if parts.netloc.count("@") > 1 or ("@" in parts.path and not parts.username):
+        raise ValueError(
+            "The URL cannot be read: in the name and the password, write %40 for @, "
+            "%2F for /, %3A for :, %3F for ? and %25 for %"
+        )
+    return url
+
+
+def is_transient(error: Exception) -> bool:
+    """Tell whether the same call may succeed on another connection, or later."""
+    return sqlstate(error).startswith((*_UNREACHABLE, *_CONFLICT))
+
+
+def describe(error: Exception) -> DatabaseError:
+    """Turn a driver's error into ours, without values and passwords."""
+    state = sqlstate(error)
+    if state in _TIMEOUT:
+        return DatabaseTimeoutError(f"PostgreSQL gave up: {message(error)}")
+    if state.startswith(_UNREACHABLE):
+        return DatabaseError(f"PostgreSQL cannot be reached: {message(error)}")
+    if state.startswith(_MAY_QUOTE_VALUES):
+        return DatabaseError(f"PostgreSQL refused what it was sent (SQLSTATE {state})")
+    return DatabaseError(f"PostgreSQL refused: {message(error)} (SQLSTATE {state})")
+
+
+async def apply(migration: Migration, connection: Connection) -> bool | None:
+    """Apply a migration and record it, unless that has been done.
+
+    Both happen in one transaction, but for a migration with a line
+    `-- outside a transaction`, such as CREATE INDEX CONCURRENTLY, which must be safe to
+    run again.
+
+    Returns:
+        Whether this call applied it; None where another process is migrating.
+
+    Raises:
+        SchemaError: The database is not encoded in UTF-8.
+    """
+    [(encoding,)] = await connection.fetch(statements.SERVER_ENCODING)
+    if encoding != "UTF8":
+        raise SchemaError(
+            f"The database is encoded in {encoding}, which cannot hold every text. "
+            "Create it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if "-- outside a transaction" in migration.sql:
+        return await _apply_outside(migration, connection)
+    async with connection.transaction():
+        [(is_locked,)] = await connection.fetch(statements.LOCK_FOR_TRANSACTION)
+        if not is_locked:
+            return None
+        return await _apply_locked(migration, [migration.sql], connection)
+
+
+async def _apply_outside(migration: Migration, connection: Connection) -> bool | None:
+    [(is_locked,)] = await connection.fetch(statements.LOCK)
+    if not is_locked:
+        return None
+    # Statements that are sent together would be one transaction.
+    scripts = [part for part in re.split(r"(?<=;)\n", migration.sql) if part.strip()]
+    try:
+        return await _apply_locked(migration, scripts, connection)
+    finally:
+        await connection.fetch(statements.UNLOCK)
+
+
+async def _apply_locked(
+    migration: Migration, scripts: list[str], connection: Connection
+) -> bool:
+    await connection.run(statements.CREATE_MIGRATIONS)
+    if migration.version in dict(await connection.fetch(statements.LIST_MIGRATIONS)):
+        return False
+    for script in scripts:
+        await connection.run(script)
+    record = (migration.version, migration.name, migration.runs_with)
+    await connection.execute(statements.RECORD_MIGRATION, record)
+    return True
+
+
+def _split_url(
+    url: str, schemes: tuple[str, ...], database: str, example: str
+) -> SplitResult:
+    # Errors never show the URL: it may hold a password.
+    if not url:
+        raise ValueError(
+            "No database: pass a URL to ChatStore(url) or with --url, or set CHAT_STORE_URL, "
+            f"for example {example}"
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"The URL cannot be read; write {example}") from None
+    if parts.scheme not in schemes:
+        given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
+        raise ValueError(
+            f"This ChatStore was rendered for {database} and cannot use {given}; "
+            f"write {example}"
+        )
+    return parts
