@@ -4,11 +4,14 @@ Make one RequestContext for each HTTP request, from what your authentication has
 and pass it to `ChatKitServer.process`. The Store hands it to every method.
 """
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from .keys import read_owner
 
 
+# typing_extensions comes with pydantic, which takes its TypedDict only before Python 3.12.
 class RequestContext(TypedDict):
     """One request to the ChatKit server.
 
