@@ -48,7 +48,7 @@ import sys
 from devtools.mutants import Edit, Mutant
 from scripts import try_mutants
 
-RIGHT = '        raise NotFoundError(f"{name} not found")'
+RIGHT = '    if not rows:\\n        raise NotFoundError(f"{name} not found")'
 
 
 def mutant(what, wrong, rule="R02", file="store.py", right=RIGHT, **more):
@@ -56,14 +56,14 @@ def mutant(what, wrong, rule="R02", file="store.py", right=RIGHT, **more):
 
 
 mutants = [
-    mutant("caught", "        raise KeyError(name)"),
-    mutant("not by full only", "        raise KeyError(name)", full="So it was said."),
+    mutant("caught", "    if not rows:\\n        raise KeyError(name)"),
+    mutant("not by full only", "    if not rows:\\n        raise KeyError(name)", full="So it was said."),
     mutant("harmless", RIGHT + "  # as ever"),
-    mutant("no Python", "        raise NoSuchName(name)"),
-    mutant("no such test", "        raise KeyError(name)", "R99"),
+    mutant("no Python", "    if not rows:\\n        raise NoSuchName(name)"),
+    mutant("no such test", "    if not rows:\\n        raise KeyError(name)", "R99"),
     mutant("nothing to break", "", right="what is not there"),
     mutant("no fixture", "MAKE TABLE", file="migrations/0001_tables.sql", right="CREATE TABLE"),
-    mutant("endless", "        __import__('time').sleep(1000)"),
+    mutant("endless", "    if not rows:\\n        __import__('time').sleep(1000)"),
 ]
 try_mutants.MOST_SECONDS = 20
 try_mutants.mutants_of = lambda flavor: mutants
