@@ -131,7 +131,7 @@ def main() -> int:
     missed = report.missed(results)
     for row in missed:
         print(f"missed, or not measured: {row}")
-    if arguments.write:
+    if arguments.write and all(results.values()):
         report.write(results, servers, run.rounds, ROOT / "docs")
     return 1 if missed else 0
 
