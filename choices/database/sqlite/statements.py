@@ -15,8 +15,8 @@ WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
 # emptied row, so that a stream which still runs cannot bring the thread back: the row
 # accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
-# changed means that it was refused. The last parameter says that the thread is new and empty:
-# it then leaves the data of a live row alone, as when a request is made a second time.
+# changed means that it was refused. The last parameter says that the thread is new and
+# empty: it then leaves the data of a live row alone, as when a request is made twice.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
 SELECT owner_id, id, created_at, (
