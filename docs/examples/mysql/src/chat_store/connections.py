@@ -189,19 +189,14 @@ class Connections:
             with contextlib.suppress(*DRIVER_ERRORS):  # the server may be gone
                 await self._idle.pop().raw.ensure_closed()
 
-    async def acquire(self, timeout: float) -> Connection:
-        """Take an idle connection, or make one.
-
-        Raises:
-            TimeoutError: None became free, or could be made, in so many seconds.
-        """
-        async with asyncio.timeout(timeout):
-            await self._free.acquire()
-            try:
-                return await self._take()
-            except BaseException:
-                self._free.release()
-                raise
+    async def acquire(self) -> Connection:
+        """Wait for an idle connection, or make one, however long that takes."""
+        await self._free.acquire()
+        try:
+            return await self._take()
+        except BaseException:
+            self._free.release()
+            raise
 
     async def release(self, connection: Connection) -> None:
         """Give a connection back."""

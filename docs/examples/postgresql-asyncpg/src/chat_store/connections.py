@@ -145,14 +145,10 @@ class Connections:
                 async with asyncio.timeout(self._timeout):
                     await pool.close()
 
-    async def acquire(self, timeout: float) -> Connection:
-        """Take a connection out of the pool.
-
-        Raises:
-            TimeoutError: None became free, or could be made, in so many seconds.
-        """
+    async def acquire(self) -> Connection:
+        """Wait for a connection of the pool, however long that takes."""
         assert self._pool is not None
-        return Connection(await self._pool.acquire(timeout=timeout))
+        return Connection(await self._pool.acquire())
 
     async def release(self, connection: Connection) -> None:
         """Give a connection back."""

@@ -12,6 +12,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
+from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
 from . import dialect, statements
@@ -20,9 +21,6 @@ from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
 
 T = TypeVar("T")
-
-_CANCEL_TIMEOUT = 1.0
-"""How long a driver may take to cancel a statement, in seconds."""
 
 
 class DatabaseOptions(DriverOptions, total=False):
@@ -187,27 +185,69 @@ class Database:
         remaining: float,
     ) -> T:
         try:
-            connection = await self._connections.acquire(max(remaining, 0.001))
+            with _Deadline(max(remaining, 0.001)):
+                connection = await self._connections.acquire()
         except TimeoutError:
             raise DatabaseTimeoutError(
                 f"No connection became free within {self._pool_timeout:g} s: all of them "
                 f"(pool_size is {self._pool_size}) are busy, or the server cannot be reached."
             ) from None
-        # A driver that is cancelled has the server cancel the statement and waits for the
-        # answer, which never comes where the network is lost: cancel it once more.
-        limit = asyncio.timeout(seconds)
+        deadline = _Deadline(seconds)
         try:
-            async with asyncio.timeout(seconds and seconds + _CANCEL_TIMEOUT), limit:
+            with deadline:
                 result = await action(connection)
                 await self._connections.release(connection)
-        except BaseException as error:
+        except BaseException:
             await self._connections.discard(connection)
-            if limit.expired() and isinstance(error, TimeoutError):
+            if deadline.cancellations:
                 raise DatabaseTimeoutError(
                     f"The server did not answer within {seconds:g} s."
                 ) from None
             raise
         return result
+
+
+class _Deadline:
+    """Cancels the running task where a block takes too long, and raises TimeoutError.
+
+    A driver that is cancelled has the server cancel the statement and waits for the
+    answer, which never comes where the network is lost. So the task is cancelled again
+    each second; `asyncio.timeout` cancels once, and costs more.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.cancellations = 0
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        if self._seconds is not None:
+            self._start(self._seconds)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for _ in range(self.cancellations):
+            assert self._task is not None
+            self._task.uncancel()
+        if self.cancellations and exc_type is asyncio.CancelledError:
+            raise TimeoutError from None
+
+    def _start(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        assert self._task is not None
+        self.cancellations += 1
+        self._task.cancel()
+        self._start(1.0)
 
 
 async def _list_migrations(connection: Connection) -> dict[int, int]:

@@ -17,7 +17,8 @@ from .migrate import Migration
 _EXAMPLE = "postgresql://localhost/chat"
 
 # How codes of SQLSTATE begin. The connection was lost, or none could be made: server
-# shutting down, crashed or starting, session idle for too long; full; read-only.
+# shutting down, crashed or starting, session idle for too long; full; read-only. (08P01
+# is how PgBouncer reports a server that went away.)
 _UNREACHABLE = ("08", "57P0", "53300", "25006")
 _CONFLICT = ("40001", "40P01")  # serialization failure, deadlock
 _TIMEOUT = ("57014", "55P03")  # the server's own statement_timeout, lock_timeout
@@ -53,7 +54,8 @@ def describe(error: Exception) -> DatabaseError:
         return DatabaseError(f"PostgreSQL cannot be reached: {message(error)}")
     if state.startswith(_MAY_QUOTE_VALUES):
         return DatabaseError(f"PostgreSQL refused what it was sent (SQLSTATE {state})")
-    return DatabaseError(f"PostgreSQL refused: {message(error)} (SQLSTATE {state})")
+    code = f" (SQLSTATE {state})" if state else ""
+    return DatabaseError(f"PostgreSQL refused: {message(error)}{code}")
 
 
 async def apply(migration: Migration, connection: Connection) -> bool | None:

@@ -1,8 +1,7 @@
 """PostgreSQL's connections, by psycopg and its pool."""
 
-import time
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeAlias, TypedDict
 
 import psycopg
@@ -142,23 +141,14 @@ class Connections:
             pool, self._pool = self._pool, None
             await pool.close()
 
-    async def acquire(self, timeout: float) -> Connection:
-        """Take a connection out of the pool.
-
-        Raises:
-            TimeoutError: None became free, or could be made, in so many seconds.
-        """
+    async def acquire(self) -> Connection:
+        """Wait for a connection of the pool, however long that takes."""
         assert self._pool is not None
-        deadline = time.monotonic() + timeout
-        while (remaining := deadline - time.monotonic()) > 0:
-            try:
-                # When attempts to reconnect have failed, the pool begins new ones only
-                # for callers that come after that.
-                raw = await self._pool.getconn(min(remaining, _RETRY_INTERVAL))
-                return Connection(raw)
-            except PoolTimeout:
-                pass
-        raise TimeoutError
+        while True:
+            # When attempts to reconnect have failed, the pool begins new ones only for
+            # callers that come after that: come again.
+            with suppress(PoolTimeout):
+                return Connection(await self._pool.getconn(_RETRY_INTERVAL))
 
     async def release(self, connection: Connection) -> None:
         """Give a connection back, after a commit where its pool has begun a transaction."""
@@ -175,8 +165,12 @@ class Connections:
 
 
 def sqlstate(error: Exception) -> str:
-    """Return the SQLSTATE of a driver's error; a connection failure's if it has none."""
-    return getattr(error, "sqlstate", None) or _CONNECTION_FAILURE
+    """Return the SQLSTATE of a driver's error, or "" for a mistake of the client's."""
+    if state := getattr(error, "sqlstate", None):
+        return str(state)
+    # psycopg's own errors have none: a lost connection is an OperationalError.
+    is_lost = isinstance(error, psycopg.OperationalError)
+    return _CONNECTION_FAILURE if is_lost else ""
 
 
 def message(error: Exception) -> str:

@@ -13,10 +13,11 @@ SELECT id, data::text FROM chatkit_threads
 WHERE owner_id = $1 AND id = $2 AND deleted_at IS NULL
 """
 
-# The order and the owner are those of the first insert (R04). A deleted thread's row
-# accepts only a thread that is newer than every save of the deleted one (R10); zero
-# rows changed means that it was refused. The last parameter keeps the data of a first
-# try (see save_thread).
+# The order and the owner are those of the first insert (R04). A deleted thread leaves an
+# emptied row, so that a stream which still runs cannot bring the thread back: the row
+# accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
+# changed means that it was refused. The last parameter says that the thread is new and
+# empty: it then leaves the data of a live row alone, as when a request is made twice.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads AS thread (owner_id, id, created_at, data)
 VALUES ($1, $2, $3, $4::text::json)
@@ -154,7 +155,7 @@ DELETE_THREAD_ITEMS = """
 DELETE FROM chatkit_items WHERE owner_id = $1 AND thread_id = $2
 """
 
-# Each deletion takes a bounded number of expired rows with it, whoever's they are, and
+# Each deletion takes a bounded number of expired rows of all owners with it, and
 # passes over those that another deletion is taking.
 PURGE_THREADS = """
 DELETE FROM chatkit_threads WHERE (owner_id, id) IN (

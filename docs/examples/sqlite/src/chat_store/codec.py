@@ -73,8 +73,10 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
     if _has_constants(payload):
         raise ValueError(f"{name} cannot be stored: NaN and infinity are not JSON")
     text = payload[1:-1].decode()
-    if _TOO_LONG in payload.translate(_ALL_DIGITS_0) and not _is_readable(
-        adapter, text
+    if (
+        len(payload) > len(_TOO_LONG)
+        and _TOO_LONG in payload.translate(_ALL_DIGITS_0)
+        and not _is_readable(adapter, text)
     ):
         raise ValueError(f"{name} cannot be stored: an integer is too long")
     return to_payload(text)

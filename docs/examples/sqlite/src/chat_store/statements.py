@@ -12,10 +12,11 @@ SELECT id, data FROM chatkit_threads
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 """
 
-# The order and the owner are those of the first insert (R04). A deleted thread's row
-# accepts only a thread that is newer than every save of the deleted one (R10); zero
-# rows changed means that it was refused. The last parameter keeps the data of a first
-# try (see save_thread).
+# The order and the owner are those of the first insert (R04). A deleted thread leaves an
+# emptied row, so that a stream which still runs cannot bring the thread back: the row
+# accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
+# changed means that it was refused. The last parameter says that the thread is new and
+# empty: it then leaves the data of a live row alone, as when a request is made twice.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
 SELECT owner_id, id, created_at, (
@@ -155,7 +156,7 @@ DELETE_THREAD_ITEMS = """
 DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ?
 """
 
-# Each deletion takes a bounded number of expired rows with it, whoever's they are.
+# Each deletion takes a bounded number of expired rows of all owners with it.
 PURGE_THREADS = """
 DELETE FROM chatkit_threads
 WHERE rowid IN (SELECT rowid FROM chatkit_threads WHERE deleted_at < ? LIMIT 100)
