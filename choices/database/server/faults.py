@@ -255,7 +255,8 @@ async def start_anew(
     store: ChatStore, context: RequestContext, probe: Probe
 ) -> list[list[tuple[Any, ...]]]:
     """Save one of each under the ids of CALLS; give the rows of every table."""
-    probe.execute("DELETE FROM chatkit_threads")  # those that were deleted, too
+    for table in ("chatkit_items", "chatkit_threads"):  # those that were deleted, too
+        probe.execute(f"DELETE FROM {table}")
     await save_one_of_each(store, context, "before")
     return stored_rows(probe)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from chatkit.store import NotFoundError
-from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
+from chatkit.types import Attachment, Page, Thread, ThreadItem, ThreadMetadata
 from pydantic import TypeAdapter
 
 Row = TypeVar("Row", ThreadMetadata, ThreadItem)
@@ -36,12 +36,14 @@ class Rows(Generic[Row]):
     """Rows in the order of the instants that they were first saved with (R17)."""
 
     def __init__(self) -> None:
-        self._places: dict[str, datetime] = {}
+        self._places: dict[str, tuple[datetime, int]] = {}
         self._rows: dict[str, Row] = {}
 
     def save(self, row: Row) -> None:
         """Insert a row, or replace it where it stands (R04, R05, R07)."""
-        self._places.setdefault(row.id, instant(row))
+        if row.id not in self._rows:
+            newest = max((number for _, number in self._places.values()), default=0)
+            self._places[row.id] = (instant(row), newest + 1)
         self._rows[row.id] = row
 
     def load(self, row_id: str) -> Row:
@@ -50,20 +52,28 @@ class Rows(Generic[Row]):
             raise NotFoundError
         return self._rows[row_id]
 
+    def empty(self, row_id: str) -> None:
+        """Delete a row, if it is there (R09), but not its place (R20)."""
+        self._rows.pop(row_id, None)
+
     def delete(self, row_id: str) -> None:
         """Delete a row, if it is there (R09)."""
+        self.empty(row_id)
         self._places.pop(row_id, None)
-        self._rows.pop(row_id, None)
 
     def page(self, after: str | None, limit: int, order: str) -> Page[Row]:
         """Give the rows that follow one of them (R17 to R21)."""
         if order not in ("asc", "desc") or limit < 1:
             raise ValueError
-        ids = sorted(self._rows, key=self._places.__getitem__)  # ties by insertion
-        if order == "desc":
-            ids.reverse()
+        places = sorted((self._places[row_id], row_id) for row_id in self._rows)
         if after is not None:
-            ids = ids[ids.index(self.load(after).id) + 1 :]
+            if after not in self._places:
+                raise NotFoundError
+            cursor = (self._places[after], after)
+            places = [
+                it for it in places if (it > cursor if order == "asc" else it < cursor)
+            ]
+        ids = [row_id for _, row_id in (places if order == "asc" else places[::-1])]
         more = len(ids) > limit
         data = [self._rows[row_id] for row_id in ids[:limit]]
         return Page(data=data, has_more=more, after=data[-1].id if more else None)
@@ -83,13 +93,29 @@ class Model:
         return self._threads.load(thread_id)
 
     def save_thread(self, thread: ThreadMetadata) -> None:
-        """Save a thread, unless it was deleted, and this is not a later one (R10)."""
+        """Save a thread, unless it was deleted, and this is not a later one (R10).
+
+        An empty one leaves the thread that is there as it is; of a `Thread`, only what
+        is not empty is written (R41).
+        """
         newest = self._newest.get(thread.id, instant(thread))
         if thread.id in self._newest.keys() - self._items and instant(thread) <= newest:
             raise NotFoundError
         self._newest[thread.id] = max(newest, instant(thread))
+        is_new = thread.id not in self._items
         self._items.setdefault(thread.id, Rows())
-        self._threads.save(read_back(THREAD, thread))
+        bare = ThreadMetadata(id=thread.id, created_at=thread.created_at)
+        changes = {
+            field: getattr(thread, field)
+            for field in ThreadMetadata.model_fields
+            if getattr(thread, field) != getattr(bare, field)
+        }
+        if isinstance(thread, Thread) and changes and not is_new:
+            row = self._threads.load(thread.id)
+            changes["metadata"] = {**row.metadata, **thread.metadata}
+            thread = row.model_copy(update=changes)
+        if is_new or changes:
+            self._threads.save(read_back(THREAD, thread))
 
     def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str
@@ -135,7 +161,7 @@ class Model:
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete a thread with its items, if it is there (R09, R10)."""
-        self._threads.delete(thread_id)
+        self._threads.empty(thread_id)
         self._items.pop(thread_id, None)
 
     def delete_thread_item(self, thread_id: str, item_id: str) -> None:

@@ -180,7 +180,7 @@ async def test_R29_threads_that_do_not_validate_are_left_out_and_named_too(
     probe: Probe,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    threads = [a_thread(f"thr_{number}") for number in range(4)]
+    threads = [a_thread(f"thr_{number}", title="saved") for number in range(4)]
     for thread in threads:
         await store.save_thread(thread, alice)
     for bad in ("thr_1", "thr_3"):
@@ -202,7 +202,11 @@ async def test_R29_threads_that_do_not_validate_are_left_out_and_named_too(
             await store.load_thread(bad, alice)
     assert SECRET not in caplog.text
     assert stored_rows(probe) == before
-    await store.save_thread(threads[1], alice)
+    # What this Store has saved before is merged into the row, which cannot be done (R41).
+    with pytest.raises(UnreadableError, match="Thread thr_1"):
+        await store.save_thread(threads[1], alice)
+    assert stored_rows(probe) == before
+    await store.save_thread(a_thread("thr_1", title="saved"), alice)
     assert await store.load_thread("thr_1", alice) == threads[1]
     await store.delete_thread("thr_3", alice)
     page = await store.load_threads(9, None, "asc", alice)
