@@ -70,55 +70,62 @@ async def with_real_ids(
         The events; a message has the same id in its Added, Updated, Done, Replaced and
         Removed events, and another than the next message.
     """
-    streaming: dict[str, str] = {}  # by type: what a bad id means from Added to Done
-    real_ids: dict[str, str] = {}  # by usable id that came; by "" for the last bad one
-    mended: dict[str, None] = {}  # in order: the items that came with a bad id
+    real_ids: dict[str, str] = {}  # of the usable ids that came
+    mended: list[str] = []  # the real ids of items that came with an unusable one
+    streaming: dict[str, str] = {}  # by type: real ids, from Added to Done events
 
-    def begin(item: ThreadItem) -> None:
-        usable = _usable(item.id)
-        real_ids[usable] = usable or context.generate_id(kind_of(item))
-        if not usable or streaming.get(item.type) not in mended:
-            streaming[item.type] = real_ids[usable]
+    def mint(item: ThreadItem) -> str:
+        mended.append(context.generate_id(kind_of(item)))
+        return mended[-1]
 
     def find(item_id: str, item_type: str = "") -> str:
-        usable, current = _usable(item_id), streaming.get(item_type)
-        if current and not usable:
-            mended[current] = None
-        # A usable id that was not added is one more that the model gives to the item.
-        if current in mended and real_ids.get(usable) != usable:
-            real_ids[usable] = current
-        return real_ids.get(usable, item_id)
+        current = streaming.get(item_type)
+        if not _is_usable(item_id):
+            if current and current not in mended:
+                mended.append(current)
+            return current or (mended or [item_id])[-1]
+        # Some providers give an item another id in each event: a new one means the item
+        # that streams.
+        if current in mended:
+            real_ids.setdefault(item_id, current)
+        return real_ids.get(item_id, item_id)
 
     async for event in events:
         match event:
             case ThreadItemAddedEvent(item=item):
-                begin(item)
-                yield _with_item_id(event, find(item.id, item.type))
+                real_id = item.id if _is_usable(item.id) else mint(item)
+                real_ids[item.id] = real_id
+                if real_id in mended or streaming.get(item.type) not in mended:
+                    streaming[item.type] = real_id
+                yield _with_item_id(event, real_id)
             case ThreadItemDoneEvent(item=item):
-                if item.type not in streaming:
-                    begin(item)
-                real_id = find(item.id, item.type)
+                if _is_usable(item.id) or item.type in streaming:
+                    real_id = find(item.id, item.type)
+                else:
+                    real_id = mint(item)
                 if streaming.get(item.type) == real_id:
                     del streaming[item.type]
                 yield _with_item_id(event, real_id)
             case ThreadItemReplacedEvent(item=item):
-                # A model replaces nothing: a new usable id is that of an older item.
-                item_type = "" if _usable(item.id) else item.type
-                yield _with_item_id(event, find(item.id, item_type))
+                # Models replace nothing: a new usable id is that of an older item.
+                real_id = find(item.id, "" if _is_usable(item.id) else item.type)
+                yield _with_item_id(event, real_id)
             case ThreadItemUpdatedEvent(item_id=item_id, update=update):
-                real_id = find(item_id, update.type.partition(".")[0])
-                yield event.model_copy(update={"item_id": real_id})
-            case ThreadItemRemovedEvent(item_id=item_id):
-                # A guardrail takes back all that the run has made, by every id it knows.
-                for real_id in [find(item_id)] if _usable(item_id) else list(mended):
-                    mended.pop(real_id, None)
+                item_type = update.type.partition(".")[0]
+                yield event.model_copy(update={"item_id": find(item_id, item_type)})
+            case ThreadItemRemovedEvent(item_id=item_id) if _is_usable(item_id):
+                yield ThreadItemRemovedEvent(item_id=find(item_id))
+            case ThreadItemRemovedEvent():
+                # A guardrail takes back all that the run has made, by the ids it knows.
+                for real_id in mended:
                     yield ThreadItemRemovedEvent(item_id=real_id)
+                mended.clear()
             case _:
                 yield event
 
 
-def _usable(item_id: str) -> str:
-    return item_id if item_id != PLACEHOLDER_ID and is_key(item_id) else ""
+def _is_usable(item_id: str) -> bool:
+    return item_id != PLACEHOLDER_ID and is_key(item_id)
 
 
 def _with_item_id(event: ItemEvent, item_id: str) -> ItemEvent:

@@ -2,9 +2,9 @@
 
 The SDK loads a thread when a turn begins and saves the whole object when it ends;
 meanwhile the user may have renamed it. So a thread that was loaded or saved remembers
-what it carried then, and saving it again changes in the row only what the caller has
-changed since: each field, and each key of `metadata`. Where two changed the same, the
-later save wins.
+its state, and saving it again changes in the row only what the caller has changed
+since: each field, and each key of `metadata`. Where two changed the same, the later
+save wins.
 """
 
 import json
@@ -17,94 +17,98 @@ from chatkit.types import Thread, ThreadMetadata
 
 from . import codec, statements
 from .database import Database
+from .errors import DatabaseError
 
-Place: TypeAlias = "tuple[UUID, str, str]"
+Key: TypeAlias = "tuple[UUID, str, str]"
 
 # Beside the fields of the object, where pydantic also keeps cached properties: it is
 # copied with the object, but neither compared nor serialized, and goes when it goes.
-_MEMORY = "_chat_store_memory"
+_SNAPSHOT = "_chat_store_snapshot"
+
+# Each time, somebody was faster; or a trigger or policy of yours refuses the update.
+_MAX_TRIES = 1000
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What a thread carried when it was last loaded or saved.
+class Snapshot:
+    """The state of a thread object when it was last loaded or saved.
 
     Attributes:
-        place: The row's: which ChatStore, whose thread, and its id.
+        key: Which row: the id of the ChatStore, the owner and the thread's id.
         row: The payload of the row then.
-        carried: The payload of the object then; None if it is what the row reads as.
+        own: The payload of the object then; None if it is what the row reads as.
     """
 
-    place: Place
+    key: Key
     row: str
-    carried: str | None
+    own: str | None
 
 
-def remember(thread: ThreadMetadata, memory: Memory) -> None:
-    """Let a thread remember what it carries now."""
-    vars(thread)[_MEMORY] = memory
+def remember(thread: ThreadMetadata, snapshot: Snapshot) -> None:
+    """Let a thread remember a snapshot; it replaces the last one."""
+    vars(thread)[_SNAPSHOT] = snapshot
 
 
-def recall(thread: ThreadMetadata, place: Place) -> Memory | None:
-    """Return what a thread remembers of the row at a place, or None."""
-    memory: Memory | None = vars(thread).get(_MEMORY)
-    return memory if memory and memory.place == place else None
+def recall(thread: ThreadMetadata, key: Key) -> Snapshot | None:
+    """Return the snapshot that a thread has of a row, or None."""
+    snapshot: Snapshot | None = vars(thread).get(_SNAPSHOT)
+    return snapshot if snapshot and snapshot.key == key else None
 
 
 async def save(
     database: Database,
     thread: ThreadMetadata,
-    memory: Memory | None,
-    place: Place,
+    snapshot: Snapshot | None,
+    key: Key,
     created_at: datetime,
     payload: str,
 ) -> bool:
-    """Save a thread, and let it remember what it carries.
+    """Save a thread, and let it remember its new state.
 
     Args:
         database: Where the row is.
-        thread: The thread; what it carries may have changed since the call.
-        memory: What the thread remembers of this row.
-        place: Where the row is.
+        thread: The thread. It may be changed again meanwhile.
+        snapshot: Its last snapshot of this row.
+        key: Which row.
         created_at: When the thread was made.
-        payload: What the thread carried when it was to be saved.
+        payload: The thread's state, as it is to be saved.
 
     Returns:
         False if the thread was deleted.
     """
-    _, owner, thread_id = place
-    if memory is not None:
-        row = await _update(database, memory, created_at, payload)
+    _, owner, thread_id = key
+    if snapshot is not None:
+        row = await _update(database, snapshot, created_at, payload)
         if row is None:
             return False
     else:
         new = ThreadMetadata(id=thread_id, created_at=thread.created_at)
-        bare = codec.dump(codec.THREAD, new, f"Thread {thread_id}")
+        empty = codec.dump(codec.THREAD, new, f"Thread {thread_id}")
         row = None
-        if isinstance(thread, Thread) and payload != bare:
-            # The SDK makes this object for a new thread, and saves a bare copy of it.
-            made = Memory(place, bare, bare)
-            row = await _update(database, made, created_at, payload)
+        if isinstance(thread, Thread) and payload != empty:
+            # The SDK makes this object for a new thread, and saves an empty copy of it.
+            created = Snapshot(key, empty, empty)
+            row = await _update(database, created, created_at, payload)
         if row is None:
-            params = (owner, thread_id, created_at, payload, payload == bare)
+            params = (owner, thread_id, created_at, payload, payload == empty)
             if not await database.write((statements.SAVE_THREAD, params)):
                 return False
             row = payload
-    remember(thread, Memory(place, row, payload))
+    remember(thread, Snapshot(key, row, payload))
     return True
 
 
 async def _update(
-    database: Database, memory: Memory, created_at: datetime, payload: str
+    database: Database, snapshot: Snapshot, created_at: datetime, payload: str
 ) -> str | None:
     # Returns what the row is then, or None where there is none.
-    _, owner, thread_id = memory.place
+    _, owner, thread_id = snapshot.key
     name = f"Thread {thread_id}"
-    row, carried = memory.row, memory.carried
-    if carried is None:
-        carried = codec.dump(codec.THREAD, codec.load(codec.THREAD, row, name), name)
-    while True:
-        merged = merge(row, carried, payload)
+    row, own = snapshot.row, snapshot.own
+    if own is None:
+        own = codec.dump(codec.THREAD, codec.load(codec.THREAD, row, name), name)
+    for _ in range(_MAX_TRIES):
+        merged = merge(row, own, payload)
         # One round trip, unless somebody was faster.
         params = (merged, created_at, owner, thread_id, row)
         if await database.write((statements.UPDATE_THREAD, params)):
@@ -114,6 +118,7 @@ async def _update(
             return None
         row = rows[0][1]
         codec.load(codec.THREAD, row, name)  # raises where it cannot be read
+    raise DatabaseError(f"{name} could not be updated in {_MAX_TRIES} tries")
 
 
 def merge(row: str, before: str, after: str) -> str:

@@ -132,10 +132,11 @@ class ChatStore(Store[RequestContext]):
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         try:
             await self._writes.wait_for_last(closer)
-        finally:
             self._is_open = False
             await self._writes.drain()
             await self._disconnect()
+        finally:
+            self._is_open = False
             self._closing = None
 
     async def __aenter__(self) -> Self:
@@ -221,22 +222,24 @@ class ChatStore(Store[RequestContext]):
         """Insert or update a thread's metadata; a saved thread keeps its place.
 
         Of a thread that this Store has loaded or saved before, what has changed since
-        is written (see `merge.py`). Another one is written as a whole; but a new one
-        that is still empty never overwrites one that has its id, as when a request is
-        made a second time. The items of a `Thread` are not stored.
+        is written (see `merge.py`). Of other objects, a `ThreadMetadata` replaces the
+        row, and a `Thread`, which the SDK makes for a new thread, changes the fields
+        that are not empty. An object without any never changes a row that is there, as
+        when a request is made a second time. The items of a `Thread` are not stored.
 
         Raises:
-            NotFoundError: The thread was deleted, and this is not a later one.
+            NotFoundError: The thread was deleted, and this object's `created_at` is not
+                newer.
             UnreadableError: The row was changed meanwhile and does not validate.
         """
         owner = owner_id(context)
         name = f"Thread {require_key(thread.id)}"
         created_at = codec.sort_key(thread.created_at, name)
         payload = codec.dump(codec.THREAD, thread, name)
-        place = (self._id, owner, thread.id)
-        memory = merge.recall(thread, place)
-        self._require_open()
-        save = merge.save(self._database, thread, memory, place, created_at, payload)
+        key = (self._id, owner, thread.id)
+        snapshot = merge.recall(thread, key)
+        self._begin_call()
+        save = merge.save(self._database, thread, snapshot, key, created_at, payload)
         if not await self._writes.run(save):
             raise NotFoundError(f"{name} not found")
 
@@ -342,7 +345,7 @@ class ChatStore(Store[RequestContext]):
         page = _page(codec.THREAD, rows, limit, "Thread")
         payloads = dict(rows)
         for thread in page.data:
-            if thread.id in payloads:
+            if thread.id in payloads:  # or somebody has edited the row
                 self._remember(thread, owner, payloads[thread.id])
         return page
 
@@ -442,13 +445,13 @@ class ChatStore(Store[RequestContext]):
                 await self._database.close()
 
     def _remember(self, thread: ThreadMetadata, owner: str, row: str) -> None:
-        place = (self._id, owner, thread.id)
-        merge.remember(thread, merge.Memory(place, row, None))
+        key = (self._id, owner, thread.id)
+        merge.remember(thread, merge.Snapshot(key, row, None))
 
     async def _read(
         self, statement: str, params: Sequence[object]
     ) -> list[tuple[str, str]]:
-        self._require_open()
+        self._begin_call()
         return await self._database.read(statement, params)
 
     async def _read_by_id(
@@ -460,10 +463,10 @@ class ChatStore(Store[RequestContext]):
         return await self._read(statement, params)
 
     async def _write(self, *steps: tuple[str, Sequence[object]]) -> int:
-        self._require_open()
+        self._begin_call()
         return await self._writes.run(self._database.write(*steps))
 
-    def _require_open(self) -> None:
+    def _begin_call(self) -> None:
         if not self._is_open:
             raise StoreClosedError(
                 "The ChatStore is not open: use it inside `async with store:`, or call "

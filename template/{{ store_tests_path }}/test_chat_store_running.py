@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -397,6 +398,25 @@ async def test_R37_tables_that_are_too_new_are_refused(
     await late.close()
 
 
+@only_own
+@async_test
+async def test_R37_a_migration_of_ones_own_hides_no_newer_tables(
+    store: ChatStore, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "CREATE INDEX chatkit_mine ON chatkit_items (id);\n"
+    own = migrate.Migration(1001, "1001_mine", 1, sql)
+    monkeypatch.setattr(migrate, "load", partial(list, [*migrate.load(), own]))
+    late = ChatStore(probe.url, auto_migrate=True)
+    async with late:
+        assert (await late.status()).problem is None
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        "VALUES (900, '0900_from_the_future', 900)"
+    )
+    with pytest.raises(SchemaError, match=r"too new .*version 900\b"):
+        await late.open()
+
+
 @async_test
 async def test_R37_tables_that_are_too_old_are_refused_with_what_to_run(
     old_probe: Probe, alice: RequestContext
@@ -687,7 +707,8 @@ async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
     async def no_waiting(seconds: float) -> None:
         raise AssertionError("It waits.")
 
-    await asyncio.create_task(store.save_thread(a_thread(), alice))
+    ended = asyncio.create_task(store.save_thread(a_thread(), alice))
+    await ended
     await store.load_thread("thr_1", alice)  # by the task that closes it
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "sleep", no_waiting)
@@ -746,14 +767,15 @@ async def test_R40_opening_and_closing_twice_is_safe_and_leaves_nothing_behind(
             await store.load_thread("thr_1", alice)
 
 
-@async_test
-async def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
+@only_own
+def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
     probe: Probe,
 ) -> None:
     store = ChatStore(probe.url)  # there are no tables
     with pytest.raises(SchemaError):
-        await finish(store.open())
-    await eventually(lambda: probe.count_connections(store) == 0)
+        run_async(finish(store.open()))
+    run_async(eventually(lambda: probe.count_connections(store) == 0))
+    assert asyncio.run(store.migrate()) == MIGRATIONS  # in another event loop
 
 
 @async_test
