@@ -457,10 +457,12 @@ async def test_R37_status_and_close_do_not_wait_for_a_migration(
     monkeypatch.setattr(module, "apply_pending", migrate_slowly)
     migration = asyncio.ensure_future(store.migrate())
     await finish(is_under_way.wait())
-    assert (await finish(store.status())).problem is None
-    await finish(store.close())
-    may_end.set()
-    await finish(migration)
+    try:
+        assert (await finish(store.status(), 3)).problem is None
+        await finish(store.close(), 3)
+    finally:
+        may_end.set()
+        await finish(migration)
 
 
 @only_own

@@ -3,7 +3,7 @@
 A call acquires a connection, runs its statements and releases the connection; after any
 error the connection is discarded. Where the connection was lost, or others held locks,
 the call is made again until `pool_timeout` has passed. A write may then be made twice,
-though the first was committed: each is an upsert or a deletion, and the last one wins.
+though the first was committed: each can be repeated, and the last one wins.
 
 `dialect.py` knows what is particular to this server.
 """

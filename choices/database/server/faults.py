@@ -295,6 +295,19 @@ def test_R35_what_was_acknowledged_survives_kill_9_of_the_server(
     assert_nothing_is_lost(acknowledged, found)
 
 
+@async_test
+async def test_R34_opening_waits_for_a_server_that_is_starting(
+    probe: Probe, proxy: Proxy
+) -> None:
+    store = ChatStore(proxy.url(probe), auto_migrate=True)
+    with proxy.refusing():
+        opening = asyncio.ensure_future(store.open())
+        await asyncio.sleep(0.3)
+        assert not opening.done()
+    await finish(opening)
+    await finish(store.close())
+
+
 @pytest.mark.parametrize("method", WRITES)
 @async_test
 async def test_R34_a_write_that_meets_a_deadlock_is_made_once_more(

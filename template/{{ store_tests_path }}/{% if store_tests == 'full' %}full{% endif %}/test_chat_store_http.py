@@ -1,4 +1,4 @@
-"""A ChatKit server over HTTP, under real uvicorn: R06 and R31 of the Store's contract.
+"""A ChatKit server over HTTP, under real uvicorn: R06, R31 and R40 of the contract.
 
 The application answers as the SDK's guide has it. Pressing Stop in a client cuts the connection;
 Starlette then cancels the stream in a way that no test in-process can stand in for.
@@ -45,7 +45,9 @@ REAL_AND_PLACEHOLDER_IDS = pytest.mark.parametrize(
 
 
 @contextmanager
-def alice_at_a_server(probe: Probe, *turns: Turn) -> Generator[Client, None, None]:
+def alice_at_a_server(
+    probe: Probe, *turns: Turn, grace: int = 10
+) -> Generator[Client, None, None]:
     """Serve a scripted server with a Store of its own; give a client to it."""
 
     @asynccontextmanager
@@ -64,19 +66,24 @@ def alice_at_a_server(probe: Probe, *turns: Turn) -> Generator[Client, None, Non
         return Response(result.json, media_type="application/json")
 
     route = Route("/chatkit", chatkit, methods=["POST"])
-    with serving(Starlette(routes=[route], lifespan=lifespan)) as port:
+    with serving(Starlette(routes=[route], lifespan=lifespan), grace) as port:
         yield Client(port, "alice")
 
 
 def what_is_stored(store: ChatStore, alice: RequestContext) -> list[str]:
     """Give the items of the owner's only thread in order, each in a word or its text."""
+    return described(all_items(store, alice))
+
+
+def described(items: list[ThreadItem]) -> list[str]:
+    """Give items, each in a word or its text."""
 
     def describe(item: ThreadItem) -> str:
         if isinstance(item, (UserMessageItem, AssistantMessageItem)):
             return "".join(part.text for part in item.content)
         return "(cancelled)" if isinstance(item, SDKHiddenContextItem) else item.type
 
-    return [describe(item) for item in all_items(store, alice)]
+    return [describe(item) for item in items]
 
 
 def all_items(store: ChatStore, alice: RequestContext) -> list[ThreadItem]:
@@ -169,3 +176,21 @@ def test_R06_a_stopped_answer_under_the_placeholder_id_stays_beside_the_next(
         )
     stored = what_is_stored(store, alice)
     assert sorted(stored) == ["(cancelled)", "First", "Second", "ab", "two"]
+
+
+def test_R40_a_server_that_stops_keeps_the_partial_answers_of_all_streams(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    def stalls(thread_id: str) -> Events:
+        return [*begun_message(f"msg_{thread_id}", thread_id, "abc"), NEVER]
+
+    turns = [stalls] * 10
+    with ExitStack() as streams, alice_at_a_server(probe, *turns, grace=1) as client:
+        for _ in turns:
+            request = client.request("threads.create", input=user_input("Hi"))
+            read_up_to("c", streams.enter_context(request))
+    threads = run_async(store.load_threads(20, None, "desc", alice)).data
+    assert len(threads) == 10
+    for thread in threads:
+        items = run_async(walk(store, alice, thread_id=thread.id))
+        assert described(items) == ["Hi", "abc", "(cancelled)"]
