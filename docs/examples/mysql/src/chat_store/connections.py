@@ -28,6 +28,7 @@ DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 
 _CONNECTION_LOST = 2013
 _NOT_READY = 1047
+_READ_ONLY = 1836
 
 _MAX_IDLE = 200.0  # seconds: load balancers drop what is idle for some minutes
 
@@ -77,6 +78,7 @@ class Connection:
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
         self.idle_since = time.monotonic()
+        self.is_read_only = False
         self._longest = 2**24
         self._prepared: dict[str, Any] = {}
 
@@ -86,11 +88,12 @@ class Connection:
         Args:
             lock_timeout: How long a statement waits for a lock, in whole seconds.
         """
-        asked = (
-            "SHOW VARIABLES WHERE variable_name IN ('max_allowed_packet', 'wsrep_on')"
+        asked = "'max_allowed_packet', 'wsrep_on', 'read_only', 'innodb_read_only'"
+        known = dict(
+            await self.fetch(f"SHOW VARIABLES WHERE variable_name IN ({asked})")
         )
-        known = dict(await self.fetch(asked))
         self._longest = int(known["max_allowed_packet"])
+        self.is_read_only = {known["read_only"], known["innodb_read_only"]} != {"OFF"}
         settings = [
             "autocommit = 1",
             "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
@@ -268,9 +271,13 @@ class Connections:
                     connect_timeout=max(1, round(seconds)),
                     ssl=target.tls,
                 )
-                return await self._set_up(raw)
+                connection = await self._set_up(raw)
         except TimeoutError:
             raise OSError(f"{host} did not answer within {seconds:g} s") from None
+        if connection.is_read_only and len(target.hosts) > 1:  # another is the primary
+            raw.close()
+            raise asyncmy.errors.OperationalError(_READ_ONLY, f"{host} is read-only")
+        return connection
 
     async def _set_up(self, raw: RawConnection) -> Connection:
         connection = Connection(raw)

@@ -1,8 +1,8 @@
 """What is particular to MySQL and MariaDB: URLs, errors, how a migration is applied.
 
-URLs: `mysql://user:password@host:3306/chat`. Several hosts are the nodes of a cluster
-(`mysql://user:password@a,b,c/chat`): the first that answers is used, and the next one
-when it is gone. On a Galera cluster each call sees what was acknowledged at any node.
+URLs: `mysql://user:password@host:3306/chat`. Several hosts are a primary and its
+replicas, or the nodes of a cluster (`mysql://user:password@a,b,c/chat`): the first that
+answers and is not read-only is used, and the next one when it is gone. On a Galera cluster each call sees what was acknowledged at any node.
 Options of the URL:
 
 - `?tls=verify`: TLS, with the server's certificate checked against the authorities that
@@ -24,8 +24,8 @@ _EXAMPLE = "mysql://chat@localhost/chat"
 # The server's error numbers. The connection was lost, or none could be made: too many,
 # shutting down, killed, a node that is not in the cluster, read-only, offline.
 _UNREACHABLE = {
-    *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1180, 1290, 1317, 1836, 1927),
-    *(1203, 1226, 2002, 2003, 2006, 2013, 2055, 3032, 3169, 4031),
+    *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1180, 1290, 1317, 1792, 1836),
+    *(1203, 1226, 1927, 2002, 2003, 2006, 2013, 2055, 3032, 3169, 4031),
 }
 _CONFLICT = {1020, 1205, 1213}  # snapshot conflict, lock wait timeout, deadlock
 # What a migration that was interrupted finds done: tables, columns, keys.

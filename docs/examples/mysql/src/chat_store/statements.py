@@ -25,7 +25,7 @@ SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
 ON DUPLICATE KEY UPDATE
     data = CASE
-        WHEN deleted_at IS NULL AND ? AND created_at <> VALUES(created_at) THEN data
+        WHEN deleted_at IS NULL AND ? THEN data
         WHEN deleted_at IS NULL THEN VALUES(data)
         WHEN VALUES(created_at) > COALESCE(newest_created_at, created_at)
             THEN VALUES(data)
@@ -46,6 +46,16 @@ ON DUPLICATE KEY UPDATE
     deleted_at = CASE WHEN data IS NULL THEN deleted_at END
 """
 
+# Changes the row only if it still is what the last parameter says: nobody was faster
+# (R41).
+UPDATE_THREAD = """
+UPDATE chatkit_threads SET
+    data = ?,
+    newest_created_at = GREATEST(COALESCE(newest_created_at, created_at), ?),
+    saves = saves + 1
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
+"""
+
 # One row more than the page tells whether there is more (R19).
 FIRST_ITEMS = {
     "asc": """
@@ -60,11 +70,10 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 """,
 }
 
-# The page begins with the cursor's own row, so that no rows at all means no such cursor
-# (R20) in the same round trip (R22). The cursor is found by its whole key, so that its
-# place is a constant and the page one range of its index; a comparison of rows of two
-# columns would not be. The index is named, or the server may read all of the thread up
-# to the cursor instead.
+# The cursor is found by its whole key, so that its place is a constant and the page one
+# range of its index (R22); a comparison of rows of two columns would not be. The index is
+# named, or the server may read all of the thread up to the cursor instead. Where the page
+# has no rows, the Store asks whether there is such a cursor.
 NEXT_ITEMS = {
     "asc": """
 SELECT CONVERT(item.id USING utf8mb4), item.data
@@ -73,7 +82,7 @@ FROM chatkit_items AS origin JOIN chatkit_items AS item
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
 WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
     item.created_at > origin.created_at
-    OR (item.created_at = origin.created_at AND item.position >= origin.position)
+    OR (item.created_at = origin.created_at AND item.position > origin.position)
 )
 ORDER BY item.created_at, item.position LIMIT ?
 """,
@@ -84,7 +93,7 @@ FROM chatkit_items AS origin JOIN chatkit_items AS item
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
 WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
     item.created_at < origin.created_at
-    OR (item.created_at = origin.created_at AND item.position <= origin.position)
+    OR (item.created_at = origin.created_at AND item.position < origin.position)
 )
 ORDER BY item.created_at DESC, item.position DESC LIMIT ?
 """,
@@ -123,9 +132,9 @@ SELECT CONVERT(thread.id USING utf8mb4), thread.data
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
     FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
-WHERE origin.owner_id = ? AND origin.id = ? AND origin.deleted_at IS NULL AND (
+WHERE origin.owner_id = ? AND origin.id = ? AND (
     thread.created_at > origin.created_at
-    OR (thread.created_at = origin.created_at AND thread.position >= origin.position)
+    OR (thread.created_at = origin.created_at AND thread.position > origin.position)
 )
 ORDER BY thread.created_at, thread.position LIMIT ?
 """,
@@ -134,13 +143,18 @@ SELECT CONVERT(thread.id USING utf8mb4), thread.data
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
     FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
-WHERE origin.owner_id = ? AND origin.id = ? AND origin.deleted_at IS NULL AND (
+WHERE origin.owner_id = ? AND origin.id = ? AND (
     thread.created_at < origin.created_at
-    OR (thread.created_at = origin.created_at AND thread.position <= origin.position)
+    OR (thread.created_at = origin.created_at AND thread.position < origin.position)
 )
 ORDER BY thread.created_at DESC, thread.position DESC LIMIT ?
 """,
 }
+
+# Finds a thread that was deleted, too: its emptied row still has its place (R20).
+FIND_THREAD = """
+SELECT CONVERT(id USING utf8mb4), '' FROM chatkit_threads WHERE owner_id = ? AND id = ?
+"""
 
 # The row is made only from the owner's own live thread: zero rows changed means that
 # there is none (R08). The lock makes a deletion of the thread wait until the item is

@@ -117,9 +117,7 @@ class Connections:
             ) from None
         except OSError as error:  # a certificate's is a ValueError, too
             place = urlsplit(self._url).netloc.rpartition("@")[2] or "its socket"
-            raise DatabaseError(
-                f"PostgreSQL cannot be reached at {place}: {message(error)}"
-            ) from None
+            raise OSError(f"{place}: {message(error)}") from None
         except (ValueError, asyncpg.ClientConfigurationError):
             raise DatabaseError(
                 "asyncpg cannot read the URL: percent-encode what is special in its parts"

@@ -7,6 +7,7 @@ item that the SDK stores at that moment would both be lost.
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ from .errors import DatabaseTimeoutError
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_QUIET = 0.2  # how long without a write, in seconds, until no more is expected
 
 
 class Writes:
@@ -30,6 +33,7 @@ class Writes:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._running: set[asyncio.Task[Any]] = set()
+        self._callers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     async def run(self, write: Coroutine[Any, Any, T]) -> T:
         """Start a write and wait for it.
@@ -44,10 +48,34 @@ class Writes:
         task.add_done_callback(self._running.discard)
         return await finish(task, self._timeout)
 
+    def expect_from(self, caller: "asyncio.Task[Any] | None") -> None:
+        """Note that a task uses the Store, so that it may still write when it ends."""
+        if caller is not None:
+            self._callers.add(caller)
+
+    async def wait_for_last(self, closer: "asyncio.Task[Any] | None") -> None:
+        """Wait while writes run, and a moment longer for tasks that may write again.
+
+        Args:
+            closer: The task that closes the Store, which does not write meanwhile.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + self._timeout
+        last = clock()
+        while clock() < give_up:
+            if self._running:
+                last = clock()
+            elif clock() > last + _QUIET or not self._expects_more(closer):
+                return
+            await asyncio.sleep(0.01)
+
     async def drain(self) -> None:
         """Wait until no write is running."""
         while self._running:
             await asyncio.wait(self._running)
+
+    def _expects_more(self, closer: "asyncio.Task[Any] | None") -> bool:
+        return any(not task.done() for task in self._callers if task is not closer)
 
 
 async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:

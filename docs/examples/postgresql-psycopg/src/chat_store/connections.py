@@ -16,6 +16,7 @@ Pool: TypeAlias = AsyncConnectionPool[Any]
 DRIVER_ERRORS = (psycopg.Error,)
 
 _CONNECTION_FAILURE = "08006"
+_REFUSALS = ("authentication failed", "does not exist", "pg_hba.conf")
 
 _RETRY_INTERVAL = 1.0  # of the pool, to reach a server that is away; in seconds
 
@@ -168,9 +169,12 @@ def sqlstate(error: Exception) -> str:
     """Return the SQLSTATE of a driver's error, or "" for a mistake of the client's."""
     if state := getattr(error, "sqlstate", None):
         return str(state)
-    # psycopg's own errors have none: a lost connection is an OperationalError.
+    # psycopg's own errors have none: a lost connection is an OperationalError, and so is
+    # one that cannot be made. Those that a server refuses for good are told by their
+    # text; in another language they are tried again in vain.
     is_lost = isinstance(error, psycopg.OperationalError)
-    return _CONNECTION_FAILURE if is_lost else ""
+    is_refused = any(reason in str(error) for reason in _REFUSALS)
+    return _CONNECTION_FAILURE if is_lost and not is_refused else ""
 
 
 def message(error: Exception) -> str:

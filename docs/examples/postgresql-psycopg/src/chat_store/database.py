@@ -3,7 +3,7 @@
 A call acquires a connection, runs its statements and releases the connection; after any
 error the connection is discarded. Where the connection was lost, or others held locks,
 the call is made again until `pool_timeout` has passed. A write may then be made twice,
-though the first was committed: each is an upsert or a deletion, and the last one wins.
+though the first was committed: each can be repeated, and the last one wins.
 
 `dialect.py` knows what is particular to this server.
 """
@@ -80,17 +80,16 @@ class Database:
         self._reads: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Connect.
+        """Connect, also to a server that is still starting, or full for a moment.
 
         Raises:
-            DatabaseError: The server cannot be reached, or refuses.
+            DatabaseError: The server cannot be reached in time, or refuses.
         """
-        try:
+
+        async def attempt(remaining: float) -> None:
             await self._connections.open()
-        except DatabaseError:  # some of which are OSErrors, too
-            raise
-        except DRIVER_ERRORS as error:
-            raise dialect.describe(error) from None
+
+        await self._retry(attempt)
 
     async def close(self) -> None:
         """Finish the reads under way, then disconnect."""
@@ -163,13 +162,16 @@ class Database:
     async def _call(
         self, action: Callable[[Connection], Awaitable[T]], seconds: float | None
     ) -> T:
+        return await self._retry(partial(self._attempt, action, seconds))
+
+    async def _retry(self, attempt: Callable[[float], Awaitable[T]]) -> T:
         clock = asyncio.get_running_loop().time
         give_up = clock() + self._pool_timeout
         attempts = 0
         while True:
             try:
-                return await self._attempt(action, seconds, give_up - clock())
-            except DatabaseError:
+                return await attempt(give_up - clock())
+            except DatabaseError:  # some of which are OSErrors, too
                 raise
             except DRIVER_ERRORS as error:
                 if not dialect.is_transient(error) or clock() >= give_up:

@@ -51,8 +51,9 @@ class SchemaStatus:
     Attributes:
         database: What messages call the database.
         applied: The version of the tables; 0 where there are none.
-        known: The version that this code needs.
-        runs_with: The oldest code that the tables still serve.
+        known: The version of this code.
+        runs_with: The oldest code that the tables still serve, where this code is too
+            old for them; otherwise 0.
         pending: The migrations that are missing, oldest first.
     """
 
@@ -69,9 +70,9 @@ class SchemaStatus:
             found = f"at version {self.applied}" if self.applied else "missing"
             return (
                 f"The chat store's tables are {found} in {self.database}; this code needs "
-                f"version {self.known}. Run `python -m {_PACKAGE} migrate`."
+                f"{self.pending[-1].name}. Run `python -m {_PACKAGE} migrate`."
             )
-        if self.runs_with > self.known:
+        if self.runs_with:
             return (
                 f"The chat store's tables are at version {self.applied}, too new for this code, "
                 f"which knows {self.known}. Deploy code of version {self.runs_with} or later."
@@ -119,11 +120,14 @@ async def status(database: "Database") -> SchemaStatus:
     """Compare the tables of a connected database with this code; change nothing."""
     migrations = await asyncio.to_thread(load)
     applied = await database.applied_migrations()
+    versions = {migration.version for migration in migrations}
+    # Not the highest number of all: yours, from 1001, say nothing of ours.
+    unknown = [need for version, need in applied.items() if version not in versions]
     return SchemaStatus(
         database=database.name,
         applied=max(applied, default=0),
         known=migrations[-1].version,
-        runs_with=max(applied.values(), default=0),
+        runs_with=max((need for need in unknown if need not in versions), default=0),
         pending=[
             migration for migration in migrations if migration.version not in applied
         ],

@@ -23,8 +23,7 @@ INSERT INTO chatkit_threads AS thread (owner_id, id, created_at, data)
 VALUES ($1, $2, $3, $4::text::json)
 ON CONFLICT (owner_id, id) DO UPDATE SET
     data = CASE
-        WHEN $5::boolean AND thread.deleted_at IS NULL
-            AND thread.created_at <> excluded.created_at THEN thread.data
+        WHEN $5::boolean AND thread.deleted_at IS NULL THEN thread.data
         ELSE excluded.data
     END,
     newest_created_at = greatest(
@@ -43,6 +42,15 @@ WHERE thread.deleted_at IS NULL
     OR excluded.created_at > greatest(thread.newest_created_at, thread.created_at)
 """
 
+# Changes the row only if it still is what the last parameter says: nobody was faster
+# (R41).
+UPDATE_THREAD = """
+UPDATE chatkit_threads SET
+    data = $1::text::json,
+    newest_created_at = greatest(newest_created_at, created_at, $2)
+WHERE owner_id = $3 AND id = $4 AND deleted_at IS NULL AND data::text = $5
+"""
+
 # One row more than the page tells whether there is more (R19).
 FIRST_ITEMS = {
     "asc": """
@@ -57,13 +65,12 @@ ORDER BY created_at DESC, position DESC LIMIT $3
 """,
 }
 
-# The page begins with the cursor's own row, so that no rows at all means no such cursor
-# (R20) in the same round trip (R22). The cursor's place is looked up once, and the page
-# is then one range of its index, in order.
+# The cursor's place is looked up once, and the page is then one range of its index, in
+# order (R22). Where it has no rows, the Store asks whether there is such a cursor.
 NEXT_ITEMS = {
     "asc": """
 SELECT id, data::text FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2 AND (created_at, position) >= (
+WHERE owner_id = $1 AND thread_id = $2 AND (created_at, position) > (
     SELECT cursor.created_at, cursor.position FROM chatkit_items AS cursor
     WHERE cursor.owner_id = $1 AND cursor.thread_id = $2 AND cursor.id = $3
 )
@@ -71,7 +78,7 @@ ORDER BY created_at, position LIMIT $4
 """,
     "desc": """
 SELECT id, data::text FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2 AND (created_at, position) <= (
+WHERE owner_id = $1 AND thread_id = $2 AND (created_at, position) < (
     SELECT cursor.created_at, cursor.position FROM chatkit_items AS cursor
     WHERE cursor.owner_id = $1 AND cursor.thread_id = $2 AND cursor.id = $3
 )
@@ -109,21 +116,26 @@ ORDER BY created_at DESC, position DESC LIMIT $2
 NEXT_THREADS = {
     "asc": """
 SELECT id, data::text FROM chatkit_threads
-WHERE owner_id = $1 AND deleted_at IS NULL AND (created_at, position) >= (
+WHERE owner_id = $1 AND deleted_at IS NULL AND (created_at, position) > (
     SELECT cursor.created_at, cursor.position FROM chatkit_threads AS cursor
-    WHERE cursor.owner_id = $1 AND cursor.id = $2 AND cursor.deleted_at IS NULL
+    WHERE cursor.owner_id = $1 AND cursor.id = $2
 )
 ORDER BY created_at, position LIMIT $3
 """,
     "desc": """
 SELECT id, data::text FROM chatkit_threads
-WHERE owner_id = $1 AND deleted_at IS NULL AND (created_at, position) <= (
+WHERE owner_id = $1 AND deleted_at IS NULL AND (created_at, position) < (
     SELECT cursor.created_at, cursor.position FROM chatkit_threads AS cursor
-    WHERE cursor.owner_id = $1 AND cursor.id = $2 AND cursor.deleted_at IS NULL
+    WHERE cursor.owner_id = $1 AND cursor.id = $2
 )
 ORDER BY created_at DESC, position DESC LIMIT $3
 """,
 }
+
+# Finds a thread that was deleted, too: its emptied row still has its place (R20).
+FIND_THREAD = """
+SELECT id, '' FROM chatkit_threads WHERE owner_id = $1 AND id = $2
+"""
 
 # The row is made only from the owner's own live thread: zero rows changed means that
 # there is none (R08). FOR SHARE makes a deletion of the thread wait until the item is

@@ -27,7 +27,7 @@ def main() -> int:
     """
     arguments = _make_parser().parse_args()
     try:
-        store = ChatStore(arguments.url)
+        store = ChatStore(arguments.url, pool_timeout=arguments.pool_timeout)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,14 +48,21 @@ def _make_parser() -> argparse.ArgumentParser:
         prog=f"python -m {__package__}",
         description="Manage the tables of the chat store.",
     )
-    url = _Parser(add_help=False)
-    url.add_argument(
+    database = _Parser(add_help=False)
+    database.add_argument(
         "--url", help="the database; by default the environment variable CHAT_STORE_URL"
+    )
+    database.add_argument(
+        "--pool-timeout",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for a database that is away or locked; by default 10",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser(
         "migrate",
-        parents=[url],
+        parents=[database],
         help="bring the tables up to date",
         description="Bring the tables up to date. It is safe to run this again, after an "
         "interruption too, and in several places at once.",
@@ -66,7 +73,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     commands.add_parser(
         "status",
-        parents=[url],
+        parents=[database],
         help="show the versions of the tables and of this code",
         description="Show the versions of the tables and of this code. The exit status is 1 "
         "where they do not fit.",

@@ -132,10 +132,13 @@ class ExampleServer(ChatKitServer[RequestContext]):
         feedback: FeedbackKind,
         context: RequestContext,
     ) -> None:
-        """Keep thumbs up and down in the thread's metadata, which clients never see."""
+        """Keep thumbs up and down in the thread's metadata, which clients never see.
+
+        Each item has a key of its own: what is changed at once is merged key by key.
+        """
         thread = await self.store.load_thread(thread_id, context)
-        given: dict[str, str] = thread.metadata.get("feedback", {})
-        thread.metadata["feedback"] = {**given, **dict.fromkeys(item_ids, feedback)}
+        for item_id in item_ids:
+            thread.metadata[f"feedback:{item_id}"] = feedback
         await self.store.save_thread(thread, context)
 
     def new_item(
@@ -228,7 +231,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    uvicorn.run(app, host=arguments.host, port=arguments.port)
+    # Without a limit, uvicorn waits for open streams until it is killed.
+    uvicorn.run(
+        app, host=arguments.host, port=arguments.port, timeout_graceful_shutdown=5
+    )
 
 
 if __name__ == "__main__":

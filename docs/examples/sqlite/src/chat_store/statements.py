@@ -26,7 +26,7 @@ SELECT owner_id, id, created_at, (
 FROM (SELECT ? AS owner_id, ? AS id, ? AS created_at, ? AS data) AS new WHERE true
 ON CONFLICT (owner_id, id) DO UPDATE SET
     data = CASE
-        WHEN ? AND deleted_at IS NULL AND created_at <> excluded.created_at THEN data
+        WHEN ? AND deleted_at IS NULL THEN data
         ELSE excluded.data
     END,
     newest_created_at = max(
@@ -45,6 +45,15 @@ WHERE deleted_at IS NULL
     OR excluded.created_at > coalesce(newest_created_at, created_at)
 """
 
+# Changes the row only if it still is what the last parameter says: nobody was faster
+# (R41).
+UPDATE_THREAD = """
+UPDATE chatkit_threads SET
+    data = ?,
+    newest_created_at = max(coalesce(newest_created_at, created_at), ?)
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
+"""
+
 # One row more than the page tells whether there is more (R19).
 FIRST_ITEMS = {
     "asc": """
@@ -59,16 +68,17 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 """,
 }
 
-# The page begins with the cursor's own row, so that no rows at all means no such cursor
-# (R20) in the same round trip (R22). CROSS JOIN makes SQLite look the cursor up first,
-# and the plus lets it use both columns of the index: it takes the type off the value.
+# The cursor is looked up once, and the page is then one range of its index, in order
+# (R22): CROSS JOIN makes SQLite begin with the cursor, and the plus lets it use both
+# columns of the index, since it takes the type off the value. Where the page has no
+# rows, the Store asks whether there is such a cursor.
 NEXT_ITEMS = {
     "asc": """
 SELECT item.id, item.data
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
 WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
     AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
-    AND (item.created_at, item.position) >= (cursor.created_at, +cursor.position)
+    AND (item.created_at, item.position) > (cursor.created_at, +cursor.position)
 ORDER BY item.created_at, item.position LIMIT ?
 """,
     "desc": """
@@ -76,7 +86,7 @@ SELECT item.id, item.data
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
 WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
     AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
-    AND (item.created_at, item.position) <= (cursor.created_at, +cursor.position)
+    AND (item.created_at, item.position) < (cursor.created_at, +cursor.position)
 ORDER BY item.created_at DESC, item.position DESC LIMIT ?
 """,
 }
@@ -111,20 +121,25 @@ NEXT_THREADS = {
     "asc": """
 SELECT thread.id, thread.data
 FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
-WHERE cursor.owner_id = ? AND cursor.id = ? AND cursor.deleted_at IS NULL
+WHERE cursor.owner_id = ? AND cursor.id = ?
     AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
-    AND (thread.created_at, thread.position) >= (cursor.created_at, +cursor.position)
+    AND (thread.created_at, thread.position) > (cursor.created_at, +cursor.position)
 ORDER BY thread.created_at, thread.position LIMIT ?
 """,
     "desc": """
 SELECT thread.id, thread.data
 FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
-WHERE cursor.owner_id = ? AND cursor.id = ? AND cursor.deleted_at IS NULL
+WHERE cursor.owner_id = ? AND cursor.id = ?
     AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
-    AND (thread.created_at, thread.position) <= (cursor.created_at, +cursor.position)
+    AND (thread.created_at, thread.position) < (cursor.created_at, +cursor.position)
 ORDER BY thread.created_at DESC, thread.position DESC LIMIT ?
 """,
 }
+
+# Finds a thread that was deleted, too: its emptied row still has its place (R20).
+FIND_THREAD = """
+SELECT id, '' FROM chatkit_threads WHERE owner_id = ? AND id = ?
+"""
 
 # The row is made only from the owner's own live thread: zero rows changed means that
 # there is none (R08). An item that the thread already has is updated where it stands

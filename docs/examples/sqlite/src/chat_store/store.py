@@ -12,13 +12,14 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
+from uuid import uuid4
 
 from chatkit.store import NotFoundError, Store, StoreItemType
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 from pydantic import TypeAdapter
 
-from . import codec, statements
+from . import codec, merge, statements
 from .context import RequestContext, owner_id
 from .database import Database, DatabaseOptions
 from .errors import StoreClosedError
@@ -74,6 +75,7 @@ class ChatStore(Store[RequestContext]):
                 f"write_timeout must be more than 0 seconds, not {write_timeout}"
             )
         url = url or os.environ.get("CHAT_STORE_URL", "")
+        self._id = uuid4()
         self._database = Database(url, **options)
         self._auto_migrate = auto_migrate
         self._max_page_size = max_page_size
@@ -82,7 +84,7 @@ class ChatStore(Store[RequestContext]):
         self._closing: asyncio.Task[None] | None = None
         # How many need the database connected: the open Store, a migration, a check.
         self._users = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened_in: tuple[asyncio.AbstractEventLoop | None, int] = (None, 0)
         self._lock = asyncio.Lock()  # held while connecting and disconnecting
 
     # --- open and close
@@ -115,20 +117,26 @@ class ChatStore(Store[RequestContext]):
     async def close(self) -> None:
         """Finish the writes under way, then disconnect; safe to call twice.
 
-        It does so although the caller is cancelled.
+        Tasks that have used the Store and still run may go on writing for a moment:
+        when a server shuts down, its streams are cancelled and the Store is closed at
+        once, and only then does the SDK save the partial answers. All of this is done
+        although the caller is cancelled.
         """
-        if self._is_open:
+        if self._is_open and self._closing is None:
             self._require_same_loop()
-            self._is_open = False
-            self._closing = asyncio.create_task(self._close())
+            closer = asyncio.current_task()
+            self._closing = asyncio.create_task(self._close(closer))
         if self._closing is not None:
             await finish(self._closing)
 
-    async def _close(self) -> None:
+    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         try:
+            await self._writes.wait_for_last(closer)
+            self._is_open = False
             await self._writes.drain()
-        finally:
             await self._disconnect()
+        finally:
+            self._is_open = False
             self._closing = None
 
     async def __aenter__(self) -> Self:
@@ -203,25 +211,36 @@ class ChatStore(Store[RequestContext]):
         owner = owner_id(context)
         name = f"Thread {thread_id}"
         rows = await self._read_by_id(statements.LOAD_THREAD, (owner, thread_id))
-        return codec.load(codec.THREAD, _one(rows, name), name)
+        row = _one(rows, name)
+        thread = codec.load(codec.THREAD, row, name)
+        self._remember(thread, owner, row)
+        return thread
 
     async def save_thread(
         self, thread: ThreadMetadata, context: RequestContext
     ) -> None:
         """Insert or update a thread's metadata; a saved thread keeps its place.
 
-        The items of a `Thread` are not stored. A new thread that is still empty never
-        overwrites one that has its id, as when a request is made a second time.
+        Of a thread that this Store has loaded or saved before, what has changed since
+        is written (see `merge.py`). Of other objects, a `ThreadMetadata` replaces the
+        row, and a `Thread`, which the SDK makes for a new thread, changes the fields
+        that are not empty. An object without any never changes a row that is there, as
+        when a request is made a second time. The items of a `Thread` are not stored.
 
         Raises:
-            NotFoundError: The thread was deleted, and this is not a later one.
+            NotFoundError: The thread was deleted, and this object's `created_at` is not
+                newer.
+            UnreadableError: The row was changed meanwhile and does not validate.
         """
         owner = owner_id(context)
         name = f"Thread {require_key(thread.id)}"
         created_at = codec.sort_key(thread.created_at, name)
         payload = codec.dump(codec.THREAD, thread, name)
-        params = (owner, thread.id, created_at, payload, _is_empty(thread))
-        if not await self._write((statements.SAVE_THREAD, params)):
+        key = (self._id, owner, thread.id)
+        snapshot = merge.recall(thread, key)
+        self._begin_call()
+        save = merge.save(self._database, thread, snapshot, key, created_at, payload)
+        if not await self._writes.run(save):
             raise NotFoundError(f"{name} not found")
 
     async def load_thread_items(
@@ -256,14 +275,16 @@ class ChatStore(Store[RequestContext]):
         if after is None:
             rows = await self._read(statements.FIRST_ITEMS[order], (*scope, limit + 1))
         else:
+            cursor = (*scope, after)
             rows = await self._read_by_id(
-                statements.NEXT_ITEMS[order], (*scope, after, limit + 2)
+                statements.NEXT_ITEMS[order], (*cursor, limit + 1)
             )
-            if not rows:
-                if not await self._read(statements.LOAD_THREAD, scope):
-                    return Page()
+            if (
+                not rows
+                and not await self._read_by_id(statements.LOAD_ITEM, cursor)
+                and await self._read(statements.LOAD_THREAD, scope)
+            ):
                 raise NotFoundError(f"Item {after} not found")
-            del rows[0]  # the item `after` itself, which proves that it exists
         return _page(codec.ITEM, rows, limit, "Item")
 
     async def save_attachment(
@@ -304,6 +325,8 @@ class ChatStore(Store[RequestContext]):
     ) -> Page[ThreadMetadata]:
         """Load a page of the owner's threads; arguments as for `load_thread_items`.
 
+        A page may continue behind a thread that was deleted meanwhile.
+
         Raises:
             NotFoundError: The owner has no thread `after`.
             ValueError: `limit` or `order` is not valid.
@@ -313,13 +336,18 @@ class ChatStore(Store[RequestContext]):
         if after is None:
             rows = await self._read(statements.FIRST_THREADS[order], (owner, limit + 1))
         else:
+            cursor = (owner, after)
             rows = await self._read_by_id(
-                statements.NEXT_THREADS[order], (owner, after, limit + 2)
+                statements.NEXT_THREADS[order], (*cursor, limit + 1)
             )
-            if not rows:
+            if not rows and not await self._read_by_id(statements.FIND_THREAD, cursor):
                 raise NotFoundError(f"Thread {after} not found")
-            del rows[0]
-        return _page(codec.THREAD, rows, limit, "Thread")
+        page = _page(codec.THREAD, rows, limit, "Thread")
+        payloads = dict(rows)
+        for thread in page.data:
+            if thread.id in payloads:  # or somebody has edited the row
+                self._remember(thread, owner, payloads[thread.id])
+        return page
 
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
@@ -392,11 +420,12 @@ class ChatStore(Store[RequestContext]):
     # --- shared steps
 
     async def _connect(self) -> None:
-        if self._loop is not asyncio.get_running_loop():
+        here = (asyncio.get_running_loop(), os.getpid())
+        if self._opened_in != here:
             if self._users:
                 self._require_same_loop()
             # Locks belong to a loop, and there may be another one at each invocation.
-            self._loop, self._lock = asyncio.get_running_loop(), asyncio.Lock()
+            self._opened_in, self._lock = here, asyncio.Lock()
         async with self._lock:
             if not self._users:
                 try:
@@ -415,10 +444,14 @@ class ChatStore(Store[RequestContext]):
             if not self._users:
                 await self._database.close()
 
+    def _remember(self, thread: ThreadMetadata, owner: str, row: str) -> None:
+        key = (self._id, owner, thread.id)
+        merge.remember(thread, merge.Snapshot(key, row, None))
+
     async def _read(
         self, statement: str, params: Sequence[object]
     ) -> list[tuple[str, str]]:
-        self._require_open()
+        self._begin_call()
         return await self._database.read(statement, params)
 
     async def _read_by_id(
@@ -430,19 +463,26 @@ class ChatStore(Store[RequestContext]):
         return await self._read(statement, params)
 
     async def _write(self, *steps: tuple[str, Sequence[object]]) -> int:
-        self._require_open()
+        self._begin_call()
         return await self._writes.run(self._database.write(*steps))
 
-    def _require_open(self) -> None:
+    def _begin_call(self) -> None:
         if not self._is_open:
             raise StoreClosedError(
                 "The ChatStore is not open: use it inside `async with store:`, or call "
                 "`await store.open()` first (in FastAPI: in the lifespan)."
             )
         self._require_same_loop()
+        self._writes.expect_from(asyncio.current_task())
 
     def _require_same_loop(self) -> None:
-        if self._loop is not asyncio.get_running_loop():
+        loop, process = self._opened_in
+        if process != os.getpid():
+            raise StoreClosedError(
+                "The ChatStore was opened before this process was forked: open one in each "
+                "process, as in a lifespan."
+            )
+        if loop is not asyncio.get_running_loop():
             raise StoreClosedError(
                 "The ChatStore was opened in another event loop: open, use and close it in "
                 "the same `asyncio.run`, or make a ChatStore for each loop."
@@ -458,14 +498,6 @@ class ChatStore(Store[RequestContext]):
                 "A page of %d was asked for and cut to %d", limit, self._max_page_size
             )
         return min(limit, self._max_page_size)
-
-
-def _is_empty(thread: ThreadMetadata) -> bool:
-    new = ThreadMetadata(id=thread.id, created_at=thread.created_at)
-    return all(
-        getattr(thread, field) == getattr(new, field)
-        for field in ThreadMetadata.model_fields
-    )
 
 
 def _one(rows: list[tuple[str, str]], name: str) -> str:

@@ -1,6 +1,7 @@
 """Runs an application under real uvicorn, and speaks ChatKit's protocol over HTTP."""
 
 import json
+import signal
 import time
 import uuid
 from collections.abc import Generator, Iterator
@@ -14,18 +15,19 @@ from starlette.types import ASGIApp
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Generator[int, None, None]:
+def serving(app: ASGIApp, grace: int = 10) -> Generator[int, None, None]:
     """Serve an application in a thread, on a free port of this machine.
 
     Args:
         app: The application; its lifespan runs too.
+        grace: How long streams may go on when the server stops, in seconds.
 
     Yields:
-        The port. When the block ends, the server finishes what it was asked and stops.
+        The port. When the block ends, the server stops as it does at SIGTERM.
     """
     # uvicorn's own set-up of logging would stay behind for other tests.
     config = uvicorn.Config(
-        app, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=10
+        app, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=grace
     )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run, daemon=True)
@@ -36,7 +38,7 @@ def serving(app: ASGIApp) -> Generator[int, None, None]:
             time.sleep(0.01)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
-        server.should_exit = True
+        server.handle_exit(signal.SIGTERM, None)
         thread.join(timeout=20)
     assert not thread.is_alive(), "The server did not stop."
 

@@ -49,6 +49,7 @@ PROMISES = {
     "R38": "the signatures are the SDK's",
     "R39": "no message text and no password in logs or errors",
     "R40": "closing waits for writes, and a closed Store says so",
+    "R41": "a save of a thread undoes nobody else's changes",
 }
 
 KEPT, BROKEN, NOT_TESTED = "kept", "BROKEN", "not tested"

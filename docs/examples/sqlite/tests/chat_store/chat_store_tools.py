@@ -138,7 +138,9 @@ def later(seconds: float) -> datetime:
 
 
 WRITES: dict[str, Callable[[ChatStore, RequestContext], Awaitable[None]]] = {
-    "save_thread": lambda store, context: store.save_thread(a_thread(), context),
+    "save_thread": lambda store, context: store.save_thread(
+        a_thread(title="saved"), context
+    ),
     "save_attachment": lambda store, context: store.save_attachment(
         an_attachment(), context
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from chat_store_agents_under_test import with_real_ids
 from chat_store_tools import a_message, async_test
@@ -18,6 +19,7 @@ from chatkit.types import (
 )
 
 FAKE = keys.PLACEHOLDER_ID
+LONG, LONGER, NUL = "i" * 300, "i" * 1_760, "msg\0"
 
 
 def updated(item_id: str) -> ThreadItemUpdatedEvent:
@@ -33,6 +35,18 @@ def message_events(item_id: str, text: str) -> list[ThreadStreamEvent]:
         updated(item_id),
         updated(item_id),
         ThreadItemDoneEvent(item=a_message(item_id, text=text)),
+    ]
+
+
+def changing_events(added: str, updated_as: str, done: str) -> list[ThreadStreamEvent]:
+    """Make the events of a message whose id is another in each, and that is removed."""
+    return [
+        ThreadItemAddedEvent(item=a_message(added, text="")),
+        updated(updated_as),
+        ThreadItemDoneEvent(item=a_message(done)),
+        ThreadItemReplacedEvent(item=a_message(done, text="better")),
+        updated(done),
+        ThreadItemRemovedEvent(item_id=done),
     ]
 
 
@@ -86,6 +100,32 @@ async def test_R06_a_message_has_one_id_in_all_its_events(
     ]
 
 
+@pytest.mark.parametrize(
+    ("added", "updated_as", "done"),
+    [(LONG, "", LONGER), (NUL, NUL, FAKE), (LONG, LONGER, "msg_2"), ("", "msg_2", "")],
+)
+@async_test
+async def test_R06_a_message_without_a_usable_id_at_its_start_keeps_its_new_one(
+    turn: AgentContext[RequestContext], added: str, updated_as: str, done: str
+) -> None:
+    after = await collect(changing_events(added, updated_as, done), turn)
+    item_id = id_of(after[0])
+    assert keys.is_key(item_id)
+    assert item_id not in {added, updated_as, done}
+    assert after == changing_events(item_id, item_id, item_id)
+
+
+@pytest.mark.parametrize("bad", [FAKE, LONG, NUL, ""])
+@async_test
+async def test_R06_a_message_keeps_the_usable_id_that_it_begins_with(
+    turn: AgentContext[RequestContext], bad: str
+) -> None:
+    expected = changing_events("msg_1", "msg_1", "msg_1")
+    for updated_as in ("msg_1", bad):
+        events = changing_events("msg_1", updated_as, bad)
+        assert await collect(events, turn) == expected
+
+
 @async_test
 async def test_R06_each_message_of_a_turn_has_an_id_of_its_own(
     turn: AgentContext[RequestContext],
@@ -98,15 +138,16 @@ async def test_R06_each_message_of_a_turn_has_an_id_of_its_own(
     assert after == [*message_events(first, "first"), *message_events(second, "second")]
 
 
+@pytest.mark.parametrize("bad", [FAKE, LONG])
 @async_test
-async def test_R06_removing_the_placeholder_removes_every_message_of_the_run(
-    turn: AgentContext[RequestContext],
+async def test_R06_removing_the_bad_id_removes_every_message_of_the_run(
+    turn: AgentContext[RequestContext], bad: str
 ) -> None:
     events = [
-        *message_events(FAKE, "first"),
+        *message_events(bad, "first"),
         *message_events("msg_real", "kept"),
-        *message_events(FAKE, "second")[:2],
-        ThreadItemRemovedEvent(item_id=FAKE),
+        *message_events(bad, "second")[:2],
+        ThreadItemRemovedEvent(item_id=bad),
     ]
     after = await collect(events, turn)
     first, second = id_of(after[0]), id_of(after[8])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -124,6 +125,22 @@ def test_feedback_is_kept_in_the_thread(client: Client, probe: Probe) -> None:
         assert client.ask("items.feedback", thread_id=thread_id, **params) == (200, {})
     [(data,)] = probe.query("SELECT data FROM chatkit_threads")
     assert all(text in str(data) for text in ("msg_1", "msg_2", "positive", "negative"))
+
+
+def test_R41_feedback_that_is_given_at_once_is_all_kept(
+    client: Client, probe: Probe
+) -> None:
+    thread_id, _ = begin(client, "Hello")
+    item_ids = [f"msg_{number}" for number in range(10)]
+
+    def give(item_id: str) -> tuple[int, Any]:
+        params: dict[str, Any] = {"item_ids": [item_id], "kind": "positive"}
+        return client.ask("items.feedback", thread_id=thread_id, **params)
+
+    with ThreadPoolExecutor(len(item_ids)) as pool:
+        assert list(pool.map(give, item_ids)) == [(200, {})] * len(item_ids)
+    [(data,)] = probe.query("SELECT data FROM chatkit_threads")
+    assert [item_id for item_id in item_ids if item_id not in str(data)] == []
 
 
 def test_R31_stop_keeps_what_was_said(

@@ -3,10 +3,12 @@
 import asyncio
 import inspect
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -396,6 +398,25 @@ async def test_R37_tables_that_are_too_new_are_refused(
     await late.close()
 
 
+@only_own
+@async_test
+async def test_R37_a_migration_of_ones_own_hides_no_newer_tables(
+    store: ChatStore, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "CREATE INDEX chatkit_mine ON chatkit_items (id);\n"
+    own = migrate.Migration(1001, "1001_mine", 1, sql)
+    monkeypatch.setattr(migrate, "load", partial(list, [*migrate.load(), own]))
+    late = ChatStore(probe.url, auto_migrate=True)
+    async with late:
+        assert (await late.status()).problem is None
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        "VALUES (900, '0900_from_the_future', 900)"
+    )
+    with pytest.raises(SchemaError, match=r"too new .*version 900\b"):
+        await late.open()
+
+
 @async_test
 async def test_R37_tables_that_are_too_old_are_refused_with_what_to_run(
     old_probe: Probe, alice: RequestContext
@@ -436,10 +457,12 @@ async def test_R37_status_and_close_do_not_wait_for_a_migration(
     monkeypatch.setattr(module, "apply_pending", migrate_slowly)
     migration = asyncio.ensure_future(store.migrate())
     await finish(is_under_way.wait())
-    assert (await finish(store.status())).problem is None
-    await finish(store.close())
-    may_end.set()
-    await finish(migration)
+    try:
+        assert (await finish(store.status(), 3)).problem is None
+        await finish(store.close(), 3)
+    finally:
+        may_end.set()
+        await finish(migration)
 
 
 @only_own
@@ -471,7 +494,7 @@ def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
 ) -> None:
     with probe.unreachable(store):
         for name in ("status", "migrate"):
-            status, printed = command(name, url=probe.url)
+            status, printed = command(name, "--pool-timeout", "0.1", url=probe.url)
             assert status == 1
             assert "Traceback" not in printed
 
@@ -585,7 +608,7 @@ def test_R39_the_password_of_the_url_is_never_printed(
     for url in (*probe.urls_with(password), *unreadable):
         assert password not in run_async(failure_of(open_store(url)))
         for arguments in (["status"], ["migrate"], ["migrate", "--url", url]):
-            status, printed = command(*arguments, url=url)
+            status, printed = command(*arguments, "--pool-timeout", "0.1", url=url)
             assert status in (1, 2)
             assert password not in printed
         for misplaced in (["migrate", url], [url], ["--" + url]):
@@ -614,7 +637,7 @@ async def failure_of(call: Any) -> str:
 
 async def open_store(url: str) -> None:
     """Open and close a Store."""
-    async with ChatStore(url):
+    async with ChatStore(url, pool_timeout=0.1):
         pass
 
 
@@ -645,6 +668,73 @@ async def test_R40_close_waits_for_writes_in_flight(
         type(None),
         type(None),
     ]
+
+
+@async_test
+async def test_R40_closing_takes_the_last_writes_of_tasks_that_are_cancelled(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+
+    started: list[int] = []
+
+    async def stream(number: int) -> None:
+        await store.load_thread("thr_1", alice)
+        started.append(number)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            for part in "ab":
+                for _ in range(50):  # as many awaits may lie before the write
+                    await asyncio.sleep(0)
+                item = a_message(f"msg_{number}{part}")
+                await store.add_thread_item("thr_1", item, alice)
+
+    streams = [asyncio.ensure_future(stream(number)) for number in range(10)]
+    await eventually(lambda: len(started) == 10)
+    for task in streams:
+        task.cancel()
+    await finish(store.close())
+    assert all(task.cancelled() for task in streams)
+    assert count_rows(probe, "chatkit_items") == 20
+    with pytest.raises(StoreClosedError):
+        await store.load_thread("thr_1", alice)
+
+
+@only_own
+@async_test
+async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
+    store: ChatStore, alice: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_waiting(seconds: float) -> None:
+        raise AssertionError("It waits.")
+
+    ended = asyncio.create_task(store.save_thread(a_thread(), alice))
+    await ended
+    await store.load_thread("thr_1", alice)  # by the task that closes it
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", no_waiting)
+        await store.close()
+
+
+@only_own
+@async_test
+async def test_R40_closing_waits_for_a_task_that_goes_on_for_a_moment_only(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    ended = asyncio.Event()
+
+    async def poll() -> None:
+        await store.load_thread("thr_1", alice)
+        await ended.wait()
+
+    await store.save_thread(a_thread(), alice)
+    polling = asyncio.ensure_future(poll())
+    await asyncio.sleep(0)
+    await finish(store.close())
+    assert not polling.done()
+    ended.set()
+    await polling
 
 
 @async_test
@@ -679,14 +769,15 @@ async def test_R40_opening_and_closing_twice_is_safe_and_leaves_nothing_behind(
             await store.load_thread("thr_1", alice)
 
 
-@async_test
-async def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
+@only_own
+def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
     probe: Probe,
 ) -> None:
     store = ChatStore(probe.url)  # there are no tables
     with pytest.raises(SchemaError):
-        await finish(store.open())
-    await eventually(lambda: probe.count_connections(store) == 0)
+        run_async(finish(store.open()))
+    run_async(eventually(lambda: probe.count_connections(store) == 0))
+    assert asyncio.run(store.migrate()) == MIGRATIONS  # in another event loop
 
 
 @async_test
@@ -713,6 +804,40 @@ def test_R40_a_call_in_another_event_loop_says_so(
 ) -> None:
     with pytest.raises(StoreClosedError, match="event loop"):
         asyncio.run(store.load_thread("thr_1", alice))
+
+
+@only_own
+def test_R40_a_closed_store_can_be_opened_in_another_event_loop_by_several_tasks(
+    probe: Probe, alice: RequestContext
+) -> None:
+    store = ChatStore(probe.url, auto_migrate=True)
+
+    async def serve() -> None:
+        await asyncio.gather(*(store.open() for _ in range(3)))
+        await asyncio.gather(*(store.save_thread(a_thread(), alice) for _ in range(3)))
+        await store.close()
+
+    for _ in range(2):
+        asyncio.run(finish(serve()))
+
+
+@only_own
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="This system has no fork.")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # there are other threads
+def test_R40_a_store_that_was_opened_before_a_fork_says_so(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run_async(store.load_thread("thr_1", alice))
+        except StoreClosedError as error:
+            status = 0 if "fork" in str(error) else 2
+        finally:
+            os._exit(status)  # pyright: ignore[reportPrivateUsage]
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @async_test

@@ -27,8 +27,7 @@ CREATE TABLE IF NOT EXISTS chatkit_items (
     data LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     PRIMARY KEY (owner_id, thread_id, id),
     KEY chatkit_items_position (position),
-    FOREIGN KEY (owner_id, thread_id)
-        REFERENCES chatkit_threads (owner_id, id) ON DELETE CASCADE
+    FOREIGN KEY (owner_id, thread_id) REFERENCES chatkit_threads (owner_id, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
 -- Not bound to a thread: an upload comes before its message, and stays until it is swept.

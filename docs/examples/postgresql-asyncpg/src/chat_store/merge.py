@@ -1,0 +1,158 @@
+"""Merges what several callers change in the same thread at the same time (R41).
+
+The SDK loads a thread when a turn begins and saves the whole object when it ends;
+meanwhile the user may have renamed it. So a thread that was loaded or saved remembers
+its state, and saving it again changes in the row only what the caller has changed
+since: each field, and each key of `metadata`. Where two changed the same, the later
+save wins.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from chatkit.types import Thread, ThreadMetadata
+
+from . import codec, statements
+from .database import Database
+from .errors import DatabaseError
+
+Key: TypeAlias = "tuple[UUID, str, str]"
+
+# Beside the fields of the object, where pydantic also keeps cached properties: it is
+# copied with the object, but neither compared nor serialized, and goes when it goes.
+_SNAPSHOT = "_chat_store_snapshot"
+
+# Each time, somebody was faster; or a trigger or policy of yours refuses the update.
+_MAX_TRIES = 1000
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a thread object when it was last loaded or saved.
+
+    Attributes:
+        key: Which row: the id of the ChatStore, the owner and the thread's id.
+        row: The payload of the row then.
+        own: The payload of the object then; None if it is what the row reads as.
+    """
+
+    key: Key
+    row: str
+    own: str | None
+
+
+def remember(thread: ThreadMetadata, snapshot: Snapshot) -> None:
+    """Let a thread remember a snapshot; it replaces the last one."""
+    vars(thread)[_SNAPSHOT] = snapshot
+
+
+def recall(thread: ThreadMetadata, key: Key) -> Snapshot | None:
+    """Return the snapshot that a thread has of a row, or None."""
+    snapshot: Snapshot | None = vars(thread).get(_SNAPSHOT)
+    return snapshot if snapshot and snapshot.key == key else None
+
+
+async def save(
+    database: Database,
+    thread: ThreadMetadata,
+    snapshot: Snapshot | None,
+    key: Key,
+    created_at: datetime,
+    payload: str,
+) -> bool:
+    """Save a thread, and let it remember its new state.
+
+    Args:
+        database: Where the row is.
+        thread: The thread. It may be changed again meanwhile.
+        snapshot: Its last snapshot of this row.
+        key: Which row.
+        created_at: When the thread was made.
+        payload: The thread's state, as it is to be saved.
+
+    Returns:
+        False if the thread was deleted.
+    """
+    _, owner, thread_id = key
+    if snapshot is not None:
+        row = await _update(database, snapshot, created_at, payload)
+        if row is None:
+            return False
+    else:
+        new = ThreadMetadata(id=thread_id, created_at=thread.created_at)
+        empty = codec.dump(codec.THREAD, new, f"Thread {thread_id}")
+        row = None
+        if isinstance(thread, Thread) and payload != empty:
+            # The SDK makes this object for a new thread, and saves an empty copy of it.
+            created = Snapshot(key, empty, empty)
+            row = await _update(database, created, created_at, payload)
+        if row is None:
+            params = (owner, thread_id, created_at, payload, payload == empty)
+            if not await database.write((statements.SAVE_THREAD, params)):
+                return False
+            row = payload
+    remember(thread, Snapshot(key, row, payload))
+    return True
+
+
+async def _update(
+    database: Database, snapshot: Snapshot, created_at: datetime, payload: str
+) -> str | None:
+    # Returns what the row is then, or None where there is none.
+    _, owner, thread_id = snapshot.key
+    name = f"Thread {thread_id}"
+    row, own = snapshot.row, snapshot.own
+    if own is None:
+        own = codec.dump(codec.THREAD, codec.load(codec.THREAD, row, name), name)
+    for _ in range(_MAX_TRIES):
+        merged = merge(row, own, payload)
+        # One round trip, unless somebody was faster.
+        params = (merged, created_at, owner, thread_id, row)
+        if await database.write((statements.UPDATE_THREAD, params)):
+            return merged
+        rows = await database.read(statements.LOAD_THREAD, (owner, thread_id))
+        if not rows:
+            return None
+        row = rows[0][1]
+        codec.load(codec.THREAD, row, name)  # raises where it cannot be read
+    raise DatabaseError(f"{name} could not be updated in {_MAX_TRIES} tries")
+
+
+def merge(row: str, before: str, after: str) -> str:
+    """Change in a row what differs between two states of an object.
+
+    Fields that only the row has, such as a newer SDK's, stay as they are.
+    """
+    if row == before:
+        return after
+    parts, old, new = _split(row), _split(before), _split(after)
+    for part in {**old, **new}:  # in a certain order
+        if old.get(part) != new.get(part):
+            if part in new:
+                parts[part] = new[part]
+            else:
+                parts.pop(part, None)
+    return _join(parts)
+
+
+def _split(payload: str) -> dict[tuple[str, ...], str]:
+    # Values are compared as JSON, where 1, 1.0 and true differ.
+    fields: dict[str, Any] = json.loads(codec.to_text(payload))
+    metadata: dict[str, Any] = fields.pop("metadata", {})
+    return {
+        **{(field,): json.dumps(value) for field, value in fields.items()},
+        **{("metadata", key): json.dumps(value) for key, value in metadata.items()},
+    }
+
+
+def _join(parts: dict[tuple[str, ...], str]) -> str:
+    fields: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    for (*parent, name), value in parts.items():
+        (metadata if parent else fields)[name] = json.loads(value)
+    fields["metadata"] = metadata
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return codec.to_payload(text)
