@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from choices.database.postgresql.testing.database import DATABASE
+from choices.database.postgresql.testing.database import DATABASE, settings
 from devtools.combinations import FLAVORS
 from devtools.forwarder import Forwarder
 from devtools.rendered import (
@@ -199,3 +199,127 @@ def test_no_call_fails_where_the_server_ends_sessions_that_are_idle(
     project: Path, url: str
 ) -> None:
     run_script(project, IDLE, url, url)
+
+
+# --- A network that cuts without telling
+
+CUT_SILENTLY = (
+    FILL
+    + """
+async with ChatStore(url, pool_size=5, pool_timeout=PATIENCE) as store:
+    await fill(store, 5)
+    await asyncio.sleep(IDLE)
+    print("filled", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await asyncio.sleep(2 * IDLE)
+    calls = asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(5)))
+    print(await timed(calls))
+    assert await timed(store.load_thread("thr_1", alice)) < 1
+"""
+)
+
+
+def use_after_a_cut(project: Path, url: str, script: str) -> float:
+    """Run a script whose connections are cut when they are filled; give what it measured."""
+    with Forwarder(url) as network:
+        process = start_script(project, script, network.url(url), url)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "filled\n", process.communicate()
+        network.silence()
+        return float(finish_script(process, "go on\n"))
+
+
+@pytest.mark.parametrize("project", ["postgresql-psycopg"], indirect=True)
+def test_calls_whose_connections_are_cut_silently_succeed_on_others_in_time(
+    project: Path, url: str
+) -> None:
+    """With psycopg; asyncpg sets no limits of the network."""
+    script = CUT_SILENTLY.replace("PATIENCE", "4").replace("IDLE", "0")
+    assert 1.5 < use_after_a_cut(project, url, script) < 4
+
+
+# The limits of idle connections, for a test that cannot wait for some minutes.
+HASTY = {
+    "postgresql-psycopg": """
+from chat_store import connections
+
+
+class HastyPool(connections.AsyncConnectionPool):
+    def __init__(self, *arguments, kwargs, **options):
+        assert kwargs["keepalives_idle"] + 3 * kwargs["keepalives_interval"] < 200
+        fast = {"keepalives_idle": 1, "keepalives_interval": 1}
+        super().__init__(*arguments, kwargs={**kwargs, **fast}, **options)
+
+    def __class_getitem__(cls, item):
+        return cls
+
+
+connections.AsyncConnectionPool = HastyPool
+""",
+    "postgresql-asyncpg": """
+import asyncpg
+
+create_pool = asyncpg.create_pool
+
+
+def create_hasty_pool(*arguments, max_inactive_connection_lifetime, **options):
+    assert 0 < max_inactive_connection_lifetime <= 200
+    return create_pool(*arguments, max_inactive_connection_lifetime=1, **options)
+
+
+asyncpg.create_pool = create_hasty_pool
+""",
+}
+
+
+def test_idle_connections_that_were_cut_silently_some_minutes_ago_make_no_call_wait(
+    request: pytest.FixtureRequest, project: Path, url: str
+) -> None:
+    script = CUT_SILENTLY.replace("PATIENCE", "2").replace("IDLE", "1.5")
+    limits = HASTY[request.node.callspec.params["project"]]
+    assert use_after_a_cut(project, url, f"{limits}{script}") < 1
+
+
+# --- A server that is full, or starting
+
+OPEN_FULL = (
+    FILL
+    + """
+taken = []
+try:
+    while True:
+        taken.append(psycopg.connect(arguments[1]))
+except psycopg.OperationalError as error:
+    assert "too many clients" in str(error)
+error = await fails(open_and_close(url, pool_timeout=0.3))
+assert isinstance(error, DatabaseError) and "too many clients" in str(error), error
+opening = asyncio.ensure_future(open_and_close(url))
+await asyncio.sleep(0.5)
+assert not opening.done()
+taken.pop().close()
+print(await timed(opening))
+"""
+)
+OPEN = """
+await open_and_close(url, pool_timeout=60)  # a machine may be slow to start the server
+"""
+
+
+def test_opening_waits_until_a_server_that_is_full_has_room(
+    project: Path, server: Any, url: str
+) -> None:
+    with settings(server, max_connections="8"):
+        assert float(run_script(project, OPEN_FULL, url, url)) < 3
+
+
+def test_opening_waits_for_a_server_that_recovers_from_a_crash(
+    project: Path, server: Any, url: str
+) -> None:
+    server.stop(signal.SIGQUIT)
+    try:
+        process = start_script(project, OPEN, url)
+        time.sleep(1)
+        assert process.poll() is None, process.communicate()[1]
+    finally:
+        server.start()
+    finish_script(process)
