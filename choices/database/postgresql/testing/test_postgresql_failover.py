@@ -300,8 +300,13 @@ taken.pop().close()
 print(await timed(opening))
 """
 )
-OPEN = """
-await open_and_close(url, pool_timeout=60)  # a machine may be slow to start the server
+OPEN_EARLY = """
+# A machine may be slow to start the server.
+opening = asyncio.ensure_future(open_and_close(url, pool_timeout=60))
+await asyncio.sleep(0.3)
+assert not opening.done(), opening.result()
+print("waits", flush=True)
+await opening
 """
 
 
@@ -317,9 +322,9 @@ def test_opening_waits_for_a_server_that_recovers_from_a_crash(
 ) -> None:
     server.stop(signal.SIGQUIT)
     try:
-        process = start_script(project, OPEN, url)
-        time.sleep(1)
-        assert process.poll() is None, process.communicate()[1]
+        process = start_script(project, OPEN_EARLY, url)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n", process.communicate()
     finally:
         server.start()
     finish_script(process)
