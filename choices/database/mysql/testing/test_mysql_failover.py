@@ -1,0 +1,224 @@
+"""MySQL and MariaDB: roles that change, servers that are full, networks that cut.
+
+The server is MariaDB, but for Group Replication, which only MySQL has.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from choices.database.mysql.testing.database import DATABASE, options
+from devtools.rendered import (
+    STREAMS,
+    check_items,
+    finish_script,
+    import_rendered,
+    migrated,
+    start_script,
+    wait_until,
+)
+
+query = DATABASE.query
+
+
+@pytest.fixture
+def project(project_of: Callable[[str], Path]) -> Path:
+    """A render."""
+    return project_of("mysql")
+
+
+@pytest.fixture
+def server(server_of: Callable[[str], Any]) -> Any:
+    """A running server."""
+    return server_of("mysql")
+
+
+@pytest.fixture
+def url(project: Path, server: Any) -> str:
+    """The URL of a database with the Store's tables, for its own account."""
+    return migrated(project, DATABASE.create_database(server.url))
+
+
+# Around the Store, as root. Every connection that the pool may have is made: all are used at once.
+FILL = """
+import time
+from urllib.parse import urlsplit
+
+import pymysql
+
+name = urlsplit(url).username
+
+
+def connect(place, user="root", password=""):
+    parts = urlsplit(place)
+    return pymysql.connect(
+        host=parts.hostname, port=parts.port, user=user, password=password, autocommit=True
+    )
+
+
+def ask(connection, statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+async def fill(store, size):
+    around, locker = connect(arguments[1]), connect(arguments[1])
+    ask(locker, f"LOCK TABLES {name}.chatkit_threads WRITE")
+    reads = [asyncio.ensure_future(store.load_thread("thr_1", alice)) for _ in range(size)]
+    waiting = (
+        "SELECT id FROM information_schema.processlist "
+        f"WHERE user = '{name}' AND state LIKE 'Waiting for%lock'"
+    )
+    await eventually(lambda: len(ask(around, waiting)) == size)
+    locker.close()
+    around.close()
+    await asyncio.gather(*reads)
+
+
+async def timed(call):
+    began = time.monotonic()
+    await finish(call, 60)
+    return time.monotonic() - began
+
+
+def tell(line):
+    print(line, flush=True)
+    return asyncio.to_thread(sys.stdin.readline)
+
+
+async with ChatStore(url) as store:
+    await save_one_of_each(store, alice)
+"""
+
+
+# --- Roles that change
+
+ITEMS = """
+SELECT CONVERT(thread_id USING utf8mb4), CONVERT(id USING utf8mb4) FROM chatkit_items
+ORDER BY owner_id, thread_id, created_at, position
+"""
+
+
+class Pair:
+    """A primary and its replica.
+
+    Args:
+        primary: The server that can be written to.
+        replica: The one that gets what is written there.
+    """
+
+    def __init__(self, primary: Any, replica: Any) -> None:
+        self.primary = primary
+        self.replica = replica
+        query(replica.url, "SET GLOBAL read_only = 1")
+        self._follow()
+
+    def url(self, url: str) -> str:
+        """Give the URL that names both, first the one that now is the replica."""
+        parts = urlsplit(url)
+        account = parts.netloc.rpartition("@")[0]
+        places = f"127.0.0.1:{self.replica.port},127.0.0.1:{self.primary.port}"
+        return parts._replace(netloc=f"{account}@{places}").geturl()
+
+    def wait_until_equal(self) -> None:
+        """Wait until the replica has what the primary has."""
+        [(position,)] = query(self.primary.url, "SELECT @@gtid_binlog_pos")
+        assert query(self.replica.url, f"SELECT MASTER_GTID_WAIT('{position}', 60)") == [(0,)]
+
+    def swap(self) -> None:
+        """Change the roles, as for maintenance; sessions are left as they are."""
+        query(self.primary.url, "SET GLOBAL read_only = 1")
+        self.wait_until_equal()
+        query(self.replica.url, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0")
+        self.primary, self.replica = self.replica, self.primary
+
+    def _follow(self) -> None:
+        query(
+            self.replica.url,
+            f"CHANGE MASTER TO master_host = '127.0.0.1', master_port = {self.primary.port}, "
+            "master_user = 'root', master_use_gtid = slave_pos",
+            "START SLAVE",
+        )
+
+
+@pytest.fixture
+def pair(project: Path, server: Any) -> Iterator[Pair]:
+    """Two servers of which one follows the other."""
+    suite = import_rendered(project, "chat_store_database")
+    with (
+        options(server, "--log-bin=log", "--server-id=1", "--gtid-strict-mode=ON"),
+        second(suite, "--log-bin=log", "--server-id=2", "--log-slave-updates") as other,
+    ):
+        yield Pair(server, other)
+
+
+@contextmanager
+def second(suite: Any, *with_options: str) -> Iterator[Any]:
+    """Run another server."""
+    server = suite.Server(DATABASE.find(suite))
+    try:
+        with options(server, *with_options):
+            yield server
+    finally:
+        server.remove()
+
+
+def test_writes_go_to_the_primary_and_follow_it_without_a_failed_call(
+    project: Path, pair: Pair, record_property: Callable[[str, object], None]
+) -> None:
+    url = migrated(project, DATABASE.create_database(pair.primary.url))
+    name = url.rpartition("/")[2]
+    pair.wait_until_equal()
+    process = start_script(project, STREAMS, pair.url(url), "a")
+
+    def wait_for_more() -> None:
+        count = f"SELECT COUNT(*) FROM {name}.chatkit_items"
+        [(before,)] = query(pair.primary.url, count)
+        wait_until(lambda: query(pair.primary.url, count)[0][0] > before + 300, process)
+
+    try:
+        wait_for_more()
+        began = time.monotonic()
+        pair.swap()
+        wait_for_more()
+        took = time.monotonic() - began
+        acknowledged = json.loads(finish_script(process, "end\n").splitlines()[-1])
+    finally:
+        process.kill()
+        process.communicate()
+    record_property("measured", f"300 more items {took:.1f} s after the roles began to change")
+    items = query(f"{pair.primary.url}{name}", ITEMS)
+    assert check_items(items, [(thread, item) for thread, item in acknowledged]) == 2 * 50
+
+
+SEE = (
+    FILL
+    + """
+async with ChatStore(url, pool_size=5) as store:
+    await fill(store, 5)
+    await tell("filled")
+    await store.save_thread(a_thread("thr_2"), alice)
+    for _ in range(5):
+        calls = [store.load_thread("thr_2", alice) for _ in range(5)]
+        assert await asyncio.gather(*calls) == [a_thread("thr_2")] * 5
+"""
+)
+
+
+def test_once_a_write_has_found_the_new_primary_every_read_is_there(
+    project: Path, pair: Pair
+) -> None:
+    url = migrated(project, DATABASE.create_database(pair.primary.url))
+    pair.wait_until_equal()
+    process = start_script(project, SEE, pair.url(url), pair.primary.url)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "filled\n", process.communicate()
+    pair.swap()
+    finish_script(process, "go on\n")
