@@ -77,6 +77,7 @@ class Connection:
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
+        self.host = 0
         self.idle_since = time.monotonic()
         self.is_read_only = False
         self._longest = 2**24
@@ -230,7 +231,9 @@ class Connections:
             return known
         while self._idle:
             connection = self._idle.pop()
-            if time.monotonic() - connection.idle_since < _MAX_IDLE:
+            is_fresh = time.monotonic() - connection.idle_since < _MAX_IDLE
+            # What was the primary may answer without what was written since.
+            if is_fresh and connection.host == self._host:
                 return connection
             connection.raw.close()
         return await self._connect()
@@ -249,7 +252,7 @@ class Connections:
                 if attempt == count - 1:
                     raise
             else:
-                self._host = number
+                self._host = connection.host = number
                 return connection
         raise AssertionError("there is no host")
 
