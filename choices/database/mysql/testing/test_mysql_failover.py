@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from choices.database.mysql.testing.database import DATABASE, options
+from devtools.forwarder import Forwarder
 from devtools.rendered import (
     STREAMS,
     check_items,
     finish_script,
     import_rendered,
     migrated,
+    run_script,
     start_script,
     wait_until,
 )
@@ -47,6 +49,7 @@ def url(project: Path, server: Any) -> str:
 
 # Around the Store, as root. Every connection that the pool may have is made: all are used at once.
 FILL = """
+import contextlib
 import time
 from urllib.parse import urlsplit
 
@@ -68,7 +71,8 @@ def ask(connection, statement):
         return cursor.fetchall()
 
 
-async def fill(store, size):
+@contextlib.asynccontextmanager
+async def reading(store, size):
     around, locker = connect(arguments[1]), connect(arguments[1])
     ask(locker, f"LOCK TABLES {name}.chatkit_threads WRITE")
     reads = [asyncio.ensure_future(store.load_thread("thr_1", alice)) for _ in range(size)]
@@ -77,9 +81,15 @@ async def fill(store, size):
         f"WHERE user = '{name}' AND state LIKE 'Waiting for%lock'"
     )
     await eventually(lambda: len(ask(around, waiting)) == size)
+    yield
     locker.close()
     around.close()
     await asyncio.gather(*reads)
+
+
+async def fill(store, size):
+    async with reading(store, size):
+        pass
 
 
 async def timed(call):
@@ -204,7 +214,8 @@ SEE = (
 async with ChatStore(url, pool_size=5) as store:
     await fill(store, 5)
     await tell("filled")
-    await store.save_thread(a_thread("thr_2"), alice)
+    async with reading(store, 4):
+        await store.save_thread(a_thread("thr_2"), alice)
     for _ in range(5):
         calls = [store.load_thread("thr_2", alice) for _ in range(5)]
         assert await asyncio.gather(*calls) == [a_thread("thr_2")] * 5
@@ -222,3 +233,67 @@ def test_once_a_write_has_found_the_new_primary_every_read_is_there(
     assert process.stdout.readline() == "filled\n", process.communicate()
     pair.swap()
     finish_script(process, "go on\n")
+
+
+# --- A server that is full
+
+OPEN_FULL = (
+    FILL
+    + """
+around = connect(arguments[1])
+[(most,)] = ask(around, "SELECT @@max_connections")
+ask(around, "SET GLOBAL max_connections = 10")
+taken = []
+try:
+    try:
+        while True:
+            taken.append(connect(url, name, urlsplit(url).password))
+    except pymysql.err.OperationalError as error:
+        assert error.args[0] == 1040, error
+    error = await fails(open_and_close(url, pool_timeout=0.3))
+    assert isinstance(error, DatabaseError) and "1040" in str(error), error
+    opening = asyncio.ensure_future(open_and_close(url))
+    await asyncio.sleep(0.5)
+    assert not opening.done()
+    taken.pop().close()
+    print(await timed(opening))
+finally:
+    ask(around, f"SET GLOBAL max_connections = {most}")
+"""
+)
+
+
+def test_opening_waits_until_a_server_that_is_full_has_room(
+    project: Path, server: Any, url: str
+) -> None:
+    assert float(run_script(project, OPEN_FULL, url, server.url)) < 3
+
+
+# --- A network that cuts without telling
+
+CUT_SILENTLY = (
+    FILL
+    + """
+from chat_store import connections
+
+assert 0 < connections._MAX_IDLE <= 200
+connections._MAX_IDLE = 1  # some minutes are too long for a test
+async with ChatStore(url, pool_size=5) as store:
+    await fill(store, 5)
+    await tell("filled")
+    await asyncio.sleep(1.1)
+    calls = asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(5)))
+    print(await timed(calls))
+"""
+)
+
+
+def test_idle_connections_that_were_cut_silently_some_minutes_ago_make_no_call_wait(
+    project: Path, server: Any, url: str
+) -> None:
+    with Forwarder(server.url) as network:
+        process = start_script(project, CUT_SILENTLY, network.url(url), server.url)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "filled\n", process.communicate()
+        network.silence()
+        assert float(finish_script(process, "go on\n")) < 1
