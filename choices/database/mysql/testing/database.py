@@ -22,6 +22,17 @@ MYSQL = ROOT / "build/mysql/mysqld"
 """Where `choices/database/mysql/testing/install_mysql.sh` puts MySQL."""
 
 
+def find_mysql() -> Path:
+    """Find the server of MySQL itself; raises MissingError."""
+    if not MYSQL.exists():
+        raise MissingError(
+            "MySQL is missing: choices/database/mysql/testing/install_mysql.sh "
+            "fetches it, on the days when Debian sid's can be installed",
+            is_excused=True,
+        )
+    return MYSQL
+
+
 def connect(url: str) -> Connection:
     """Connect to a server around the Store; each statement commits."""
     parts = urlsplit(url)
@@ -172,13 +183,8 @@ await pool.wait_closed()
 
         @contextmanager
         def mysql(suite: Any) -> Iterator[Place]:
-            if not MYSQL.exists():
-                raise MissingError(
-                    "MySQL is missing: choices/database/mysql/testing/install_mysql.sh "
-                    "fetches it, on the days when Debian sid's can be installed",
-                    is_excused=True,
-                )
-            yield Place(f"MySQL {version_of(MYSQL)}", {"CHAT_STORE_TEST_SERVER": str(MYSQL)})
+            program = find_mysql()
+            yield Place(f"MySQL {version_of(program)}", {"CHAT_STORE_TEST_SERVER": str(program)})
 
         return {"mariadb": mariadb, "mysql": mysql}
 

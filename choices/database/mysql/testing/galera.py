@@ -101,12 +101,8 @@ class Cluster:
     """Three nodes that run; a context manager, which removes them at its end."""
 
     def __init__(self) -> None:
-        # In memory, where there is much of it, as the rendered suite's own server is.
-        memory = Path("/dev/shm")
-        is_large = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
-        place = memory if is_large else None
-        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=place))
-        ports = _free_ports(4 * SIZE)
+        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=large_directory()))
+        ports = free_ports(4 * SIZE)
         members = [f"127.0.0.1:{port}" for port in ports[:SIZE]]
         self.nodes = [
             Node(
@@ -176,7 +172,14 @@ def _options(members: list[str], number: int, take: int, receive: int) -> list[s
     ]
 
 
-def _free_ports(count: int) -> list[int]:
+def large_directory() -> Path | None:
+    """Give one in memory, where there is much of it, as the rendered suite's own server has."""
+    memory = Path("/dev/shm")
+    is_large = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
+    return memory if is_large else None
+
+
+def free_ports(count: int) -> list[int]:
     """Find ports that are free, below those that systems give to clients."""
     found: list[int] = []
     for port in random.sample(range(15_000, 32_000), 1000):

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from choices.database.mysql.testing.database import DATABASE, options
+from choices.database.mysql.testing.group import Group, Node
+from devtools.databases import MissingError, give_up
 from devtools.forwarder import Forwarder
 from devtools.rendered import (
     STREAMS,
@@ -233,6 +235,91 @@ def test_once_a_write_has_found_the_new_primary_every_read_is_there(
     assert process.stdout.readline() == "filled\n", process.communicate()
     pair.swap()
     finish_script(process, "go on\n")
+
+
+# --- Group Replication
+
+
+@pytest.fixture(scope="module")
+def group() -> Iterator[Group]:
+    """A group of three nodes of our own; the last test takes one away."""
+    try:
+        running = Group()
+    except MissingError as error:
+        give_up(str(error), is_excused=error.is_excused)
+    with running:
+        yield running
+
+
+# Stores at each node save the same rows, whose transactions may not all be committed.
+EVERYWHERE = """
+import contextlib
+
+async with contextlib.AsyncExitStack() as stack:
+    stores = [await stack.enter_async_context(ChatStore(place)) for place in arguments]
+    for store in stores:
+        await save_one_of_each(store, alice)
+    saves = ("save_thread", "save_item", "save_attachment", "add_thread_item")
+    for _ in range(20):
+        await asyncio.gather(
+            *(WRITES[method](store, alice) for method in saves for store in stores)
+        )
+    for number, store in enumerate(stores):
+        for method, call in {**READS, **WRITES}.items():
+            context = make_context(f"{method}_{number}", "request")
+            await save_one_of_each(store, context)
+            await call(store, context)
+"""
+
+
+@pytest.mark.cluster
+def test_a_group_where_each_node_can_be_written_to_has_tables_and_takes_each_save(
+    project: Path, group: Group
+) -> None:
+    first, *_ = group.nodes
+    first.query("SELECT group_replication_switch_to_multi_primary_mode()")
+    wait_until(lambda: all(node.is_primary for node in group.nodes))
+    url = migrated(project, group.url(first))
+    run_script(project, EVERYWHERE, *(url.replace(first.place, it.place) for it in group.nodes))
+
+
+@pytest.mark.cluster
+def test_a_group_that_loses_its_primary_loses_no_write_and_fails_no_call(
+    project: Path, group: Group, record_property: Callable[[str, object], None]
+) -> None:
+    first, second, third = group.nodes
+    first.query("SELECT group_replication_switch_to_single_primary_mode(@@server_uuid)")
+    wait_until(lambda: not second.is_primary and not third.is_primary)
+    url = migrated(project, group.url(third, first, second))
+    name = url.rpartition("/")[2]
+    process = start_script(project, STREAMS, url, "a")
+
+    def items(node: Node) -> list[tuple[Any, ...]]:
+        return query(f"{node.url}{name}", ITEMS)
+
+    def wait_for_more(node: Node) -> None:
+        before = len(items(node))
+        wait_until(lambda: len(items(node)) > before + 300, process)
+
+    try:
+        wait_for_more(third)
+        first.kill()
+        killed = time.monotonic()
+        wait_until(lambda: second.is_primary or third.is_primary, process)
+        elected = time.monotonic() - killed
+        wait_for_more(third)
+        took = time.monotonic() - killed
+        acknowledged = json.loads(finish_script(process, "end\n").splitlines()[-1])
+    finally:
+        process.kill()
+        process.communicate()
+    record_property(
+        "measured",
+        f"another primary {elected:.1f} s after the first was killed, 300 more items {took:.1f} s",
+    )
+    wait_until(lambda: len(items(second)) == len(items(third)) >= len(acknowledged))
+    for node in (second, third):
+        assert check_items(items(node), [(thread, item) for thread, item in acknowledged])
 
 
 # --- A server that is full
