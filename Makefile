@@ -10,7 +10,7 @@ help:  ## Show this list
 	@echo "make demo   render the template, talk to its example server, look into the database"
 	@echo "make test   run all tests of the template, and the promises of each flavor (some minutes)"
 	@echo "make matrix run the full suite on every server and through a pooler, and old code on newer tables"
-	@echo "make cluster   take nodes away from a Galera cluster, and from a group of MySQL where that is installed"
+	@echo "make cluster   replace servers, make them read-only, cut networks, and take nodes away from clusters"
 	@echo "make mutants   break the rendered Store in many ways, and see the rendered suite notice each"
 	@echo "make patterns  run the suite on Stores as people publish them, and write what it says into the docs"
 	@echo "make examples  render each flavor into docs/examples"

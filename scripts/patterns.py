@@ -56,6 +56,7 @@ ABOUT = {
     "Time": "one order, in any time zone",
     "Data": "every item type, text and number comes back equal",
     "Running": "Stop, a free event loop, `kill -9`, dying connections, many writers",
+    "Others who change the same things": "a turn undoes nobody else's rename or lock",
 }
 IN_README = re.compile(
     r"(?<=<!-- written by `make patterns` -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL

@@ -218,6 +218,11 @@ class Connections:
             self._pool.release(connection.raw)
         self._free.release()
 
+    async def expire(self) -> None:
+        """Replace all connections, but for those of a pool that was given."""
+        while self._idle:
+            self._idle.pop().raw.close()
+
     async def _take(self) -> Connection:
         if self._pool is not None:
             raw: RawConnection = await self._pool.acquire()

@@ -50,6 +50,8 @@ def url(project: Path, server: Any) -> str:
 
 
 # Around the Store, as root. Every connection that the pool may have is made: all are used at once.
+pytestmark = pytest.mark.cluster  # run by `make cluster`
+
 FILL = """
 import contextlib
 import time
@@ -272,7 +274,6 @@ async with contextlib.AsyncExitStack() as stack:
 """
 
 
-@pytest.mark.cluster
 def test_a_group_where_each_node_can_be_written_to_has_tables_and_takes_each_save(
     project: Path, group: Group
 ) -> None:
@@ -283,7 +284,6 @@ def test_a_group_where_each_node_can_be_written_to_has_tables_and_takes_each_sav
     run_script(project, EVERYWHERE, *(url.replace(first.place, it.place) for it in group.nodes))
 
 
-@pytest.mark.cluster
 def test_a_group_that_loses_its_primary_loses_no_write_and_fails_no_call(
     project: Path, group: Group, record_property: Callable[[str, object], None]
 ) -> None:

@@ -161,6 +161,11 @@ class Connections:
         connection.raw.terminate()
         await self._pool.release(connection.raw)
 
+    async def expire(self) -> None:
+        """Replace all connections, but for those of a pool that was given."""
+        if self._given is None and self._pool is not None:
+            await self._pool.expire_connections()
+
 
 async def _keep_session(connection: object) -> None:
     """Save the round trip of asyncpg's reset: the Store leaves no session state behind."""

@@ -164,8 +164,15 @@ class Connections:
     async def discard(self, connection: Connection) -> None:
         """Close a connection, and let the pool replace it."""
         assert self._pool is not None
+        if connection.raw.broken:  # what has cut it may have cut others, silently
+            await self.expire()
         await connection.raw.close()
         await self._pool.putconn(connection.raw)
+
+    async def expire(self) -> None:
+        """Replace all connections, but for those of a pool that was given."""
+        if self._given is None and self._pool is not None:
+            await self._pool.drain()
 
 
 def sqlstate(error: Exception) -> str:

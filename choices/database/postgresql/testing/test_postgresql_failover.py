@@ -26,6 +26,8 @@ from devtools.rendered import (
 )
 
 query = DATABASE.query
+pytestmark = pytest.mark.cluster  # run by `make cluster`
+
 DRIVERS = [name for name, way in FLAVORS.items() if way["store_database"] == "postgresql"]
 
 
@@ -212,7 +214,7 @@ async with ChatStore(url, pool_size=5, pool_timeout=PATIENCE) as store:
     print("filled", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     await asyncio.sleep(2 * IDLE)
-    calls = asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(5)))
+    calls = asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(AT_ONCE)))
     print(await timed(calls))
     assert await timed(store.load_thread("thr_1", alice)) < 1
 """
@@ -234,8 +236,32 @@ def test_calls_whose_connections_are_cut_silently_succeed_on_others_in_time(
     project: Path, url: str
 ) -> None:
     """With psycopg; asyncpg sets no limits of the network."""
-    script = CUT_SILENTLY.replace("PATIENCE", "4").replace("IDLE", "0")
+    script = CUT_SILENTLY.replace("PATIENCE", "4").replace("IDLE", "0").replace("AT_ONCE", "2")
     assert 1.5 < use_after_a_cut(project, url, script) < 4
+
+
+ONE_WAITS = (
+    FILL
+    + """
+async with ChatStore(url, pool_size=5, statement_timeout=1.5) as store:
+    await fill(store, 5)
+    print("filled", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    took = [await timed(fails(store.load_thread("thr_1", alice)))]
+    for _ in range(5):
+        took.append(await timed(store.load_thread("thr_1", alice)))
+    assert max(took[1:]) < 1, took
+    print(took[0])
+"""
+)
+
+
+@pytest.mark.parametrize("project", ["postgresql-asyncpg"], indirect=True)
+def test_of_calls_after_a_silent_cut_one_waits_for_its_statement_timeout(
+    project: Path, url: str
+) -> None:
+    """With asyncpg; where psycopg's call succeeds."""
+    assert 1 < use_after_a_cut(project, url, ONE_WAITS) < 4
 
 
 # The limits of idle connections, for a test that cannot wait for some minutes.
@@ -275,7 +301,7 @@ asyncpg.create_pool = create_hasty_pool
 def test_idle_connections_that_were_cut_silently_some_minutes_ago_make_no_call_wait(
     request: pytest.FixtureRequest, project: Path, url: str
 ) -> None:
-    script = CUT_SILENTLY.replace("PATIENCE", "2").replace("IDLE", "1.5")
+    script = CUT_SILENTLY.replace("PATIENCE", "2").replace("IDLE", "1.5").replace("AT_ONCE", "5")
     limits = HASTY[request.node.callspec.params["project"]]
     assert use_after_a_cut(project, url, f"{limits}{script}") < 1
 

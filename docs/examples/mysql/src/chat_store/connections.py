@@ -77,6 +77,7 @@ class Connection:
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
+        self.host = 0
         self.idle_since = time.monotonic()
         self.is_read_only = False
         self._longest = 2**24
@@ -217,6 +218,11 @@ class Connections:
             self._pool.release(connection.raw)
         self._free.release()
 
+    async def expire(self) -> None:
+        """Replace all connections, but for those of a pool that was given."""
+        while self._idle:
+            self._idle.pop().raw.close()
+
     async def _take(self) -> Connection:
         if self._pool is not None:
             raw: RawConnection = await self._pool.acquire()
@@ -230,7 +236,9 @@ class Connections:
             return known
         while self._idle:
             connection = self._idle.pop()
-            if time.monotonic() - connection.idle_since < _MAX_IDLE:
+            is_fresh = time.monotonic() - connection.idle_since < _MAX_IDLE
+            # What was the primary may answer without what was written since.
+            if is_fresh and connection.host == self._host:
                 return connection
             connection.raw.close()
         return await self._connect()
@@ -249,7 +257,7 @@ class Connections:
                 if attempt == count - 1:
                     raise
             else:
-                self._host = number
+                self._host = connection.host = number
                 return connection
         raise AssertionError("there is no host")
 

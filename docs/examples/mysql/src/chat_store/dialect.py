@@ -27,7 +27,8 @@ _UNREACHABLE = {
     *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1180, 1290, 1317, 1792, 1836),
     *(1203, 1226, 1927, 2002, 2003, 2006, 2013, 2055, 3032, 3169, 4031),
 }
-_CONFLICT = {1020, 1205, 1213}  # snapshot conflict, lock wait timeout, deadlock
+# Snapshot conflict, lock wait timeout, deadlock, conflict with another node of a group.
+_CONFLICT = {1020, 1205, 1213, 3101}
 # What a migration that was interrupted finds done: tables, columns, keys.
 _DONE_BEFORE = {1050, 1060, 1061, 1091, 1826}
 # Errors whose text quotes no values: rights, and names that do not exist.

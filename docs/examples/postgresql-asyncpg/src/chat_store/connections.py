@@ -99,14 +99,16 @@ class Connections:
         if self._given is not None:
             return
         try:
+            # Also where that is known: the pool itself connects when it is first used.
+            is_pooled = await self._is_pooled()
             if self._prepares is None:
-                self._prepares = not await self._is_pooled()
+                self._prepares = not is_pooled
             self._pool = await asyncpg.create_pool(
                 self._url,
-                min_size=1,
+                # Load balancers drop what is idle for some minutes; so many it would keep.
+                min_size=0,
                 max_size=self._size,
                 timeout=self._timeout,
-                # Load balancers drop what is idle for some minutes.
                 max_inactive_connection_lifetime=200,
                 reset=_keep_session,
                 statement_cache_size=100 if self._prepares else 0,
@@ -158,6 +160,11 @@ class Connections:
         assert self._pool is not None
         connection.raw.terminate()
         await self._pool.release(connection.raw)
+
+    async def expire(self) -> None:
+        """Replace all connections, but for those of a pool that was given."""
+        if self._given is None and self._pool is not None:
+            await self._pool.expire_connections()
 
 
 async def _keep_session(connection: object) -> None:

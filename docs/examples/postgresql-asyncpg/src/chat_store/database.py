@@ -202,6 +202,8 @@ class Database:
         except BaseException:
             await self._connections.discard(connection)
             if deadline.cancellations:
+                # Where the network was cut silently, the others wait in vain, too.
+                await self._connections.expire()
                 raise DatabaseTimeoutError(
                     f"The server did not answer within {seconds:g} s."
                 ) from None

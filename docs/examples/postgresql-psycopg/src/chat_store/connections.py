@@ -73,8 +73,8 @@ class Connections:
     Args:
         url: As libpq reads it; None where a pool is given.
         size: The most connections.
-        timeout: How long it may take to connect, and what is sent may stay without an
-            acknowledgement, in seconds, where the URL does not say.
+        timeout: How long it may take to connect, in seconds, and half of that what is
+            sent may stay without an acknowledgement, where the URL does not say.
         pool: As in `DriverOptions`.
         prepared_statements: As in `DriverOptions`.
 
@@ -105,8 +105,11 @@ class Connections:
             ) from None
         defaults = {
             "connect_timeout": max(2, round(timeout)),
-            "keepalives_idle": 60,  # load balancers drop what is idle for some minutes
-            "tcp_user_timeout": round(timeout * 1000),
+            # Load balancers drop what is idle for some minutes.
+            "keepalives_idle": 60,
+            "keepalives_interval": 10,
+            # A call whose connection was cut silently has time for another.
+            "tcp_user_timeout": round(timeout * 500),
         }
         self._settings: dict[str, Any] = {
             "autocommit": True,  # a statement is one round trip, without BEGIN and COMMIT
@@ -161,8 +164,15 @@ class Connections:
     async def discard(self, connection: Connection) -> None:
         """Close a connection, and let the pool replace it."""
         assert self._pool is not None
+        if connection.raw.broken:  # what has cut it may have cut others, silently
+            await self.expire()
         await connection.raw.close()
         await self._pool.putconn(connection.raw)
+
+    async def expire(self) -> None:
+        """Replace all connections, but for those of a pool that was given."""
+        if self._given is None and self._pool is not None:
+            await self._pool.drain()
 
 
 def sqlstate(error: Exception) -> str:
