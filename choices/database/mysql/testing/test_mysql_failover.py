@@ -78,7 +78,7 @@ def ask(connection, statement):
 @contextlib.asynccontextmanager
 async def reading(store, size):
     around, locker = connect(arguments[1]), connect(arguments[1])
-    ask(locker, f"LOCK TABLES {name}.chatkit_threads WRITE")
+    await asyncio.to_thread(ask, locker, f"LOCK TABLES {name}.chatkit_threads WRITE")
     reads = [asyncio.ensure_future(store.load_thread("thr_1", alice)) for _ in range(size)]
     waiting = (
         "SELECT id FROM information_schema.processlist "
@@ -375,12 +375,38 @@ async with ChatStore(url, pool_size=5) as store:
 )
 
 
-def test_idle_connections_that_were_cut_silently_some_minutes_ago_make_no_call_wait(
-    project: Path, server: Any, url: str
-) -> None:
+ONE_WAITS = (
+    FILL
+    + """
+async with ChatStore(url, pool_size=5, statement_timeout=1.5) as store:
+    await fill(store, 5)
+    await tell("filled")
+    took = [await timed(fails(store.load_thread("thr_1", alice)))]
+    for _ in range(5):
+        took.append(await timed(store.load_thread("thr_1", alice)))
+    assert max(took[1:]) < 1, took
+    print(took[0])
+"""
+)
+
+
+def use_after_a_cut(project: Path, server: Any, url: str, script: str) -> float:
+    """Run a script whose connections are cut when they are filled; give what it measured."""
     with Forwarder(server.url) as network:
-        process = start_script(project, CUT_SILENTLY, network.url(url), server.url)
+        process = start_script(project, script, network.url(url), server.url)
         assert process.stdout is not None
         assert process.stdout.readline() == "filled\n", process.communicate()
         network.silence()
-        assert float(finish_script(process, "go on\n")) < 1
+        return float(finish_script(process, "go on\n"))
+
+
+def test_of_calls_after_a_silent_cut_one_waits_for_its_statement_timeout(
+    project: Path, server: Any, url: str
+) -> None:
+    assert 1 < use_after_a_cut(project, server, url, ONE_WAITS) < 4
+
+
+def test_idle_connections_that_were_cut_silently_some_minutes_ago_make_no_call_wait(
+    project: Path, server: Any, url: str
+) -> None:
+    assert use_after_a_cut(project, server, url, CUT_SILENTLY) < 1

@@ -124,7 +124,8 @@ around = psycopg.connect(arguments[1], autocommit=True)
 
 async def fill(store, size):
     with psycopg.connect(arguments[1], options="-c default_transaction_read_only=off") as locker:
-        locker.execute("LOCK TABLE chatkit_threads")
+        # A call under way may have to end first.
+        await asyncio.to_thread(locker.execute, "LOCK TABLE chatkit_threads")
         reads = [asyncio.ensure_future(store.load_thread("thr_1", alice)) for _ in range(size)]
         await eventually(lambda: sessions("wait_event_type = 'Lock'") >= size)
         locker.rollback()
@@ -243,7 +244,7 @@ def test_calls_whose_connections_are_cut_silently_succeed_on_others_in_time(
 ONE_WAITS = (
     FILL
     + """
-async with ChatStore(url, pool_size=5, statement_timeout=1.5) as store:
+async with ChatStore(url, pool_size=5, pool_timeout=2, statement_timeout=1.5) as store:
     await fill(store, 5)
     print("filled", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
