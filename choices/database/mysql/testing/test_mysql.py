@@ -269,11 +269,12 @@ def parameters_of(name: str, count: int) -> list[tuple[object, ...]]:
     items = [count * 3 // 10, count * 3 // 10 + 1, count * 7 // 10, count * 7 // 10 + 1]
     parameters: dict[str, list[tuple[object, ...]]] = {
         "LOAD_THREAD": [("alice", "thr_1")],
+        "FIND_THREAD": [("alice", "thr_1")],
         "FIRST_ITEMS": [("alice", "thr_1", PAGE)],
-        "NEXT_ITEMS": [("alice", "thr_1", f"msg_{number}", PAGE + 1) for number in items],
+        "NEXT_ITEMS": [("alice", "thr_1", f"msg_{number}", PAGE) for number in items],
         "LOAD_ATTACHMENT": [("alice", "atc_1")],
         "FIRST_THREADS": [("alice", PAGE)],
-        "NEXT_THREADS": [("alice", f"thr_{number}", PAGE + 1) for number in (300, 700)],
+        "NEXT_THREADS": [("alice", f"thr_{number}", PAGE) for number in (300, 700)],
         "LOAD_ITEM": [("alice", "thr_1", "msg_500")],
         "EXPORT thread": [(300, PAGE)],
         "EXPORT item": [(count // 3, PAGE)],
