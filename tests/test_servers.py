@@ -137,7 +137,7 @@ def test_an_account_that_may_only_read_and_write_the_rows_runs_the_store(
         assert done.returncode == 0, done.stdout
 
 
-def test_a_url_that_leads_nowhere_is_an_error_at_once_that_shows_no_password(
+def test_a_url_that_is_refused_is_an_error_at_once_that_shows_no_password(
     project: Path, database: ServerDatabase, url: str
 ) -> None:
     right = database.create_account(url, PASSWORD)
@@ -145,12 +145,15 @@ def test_a_url_that_leads_nowhere_is_an_error_at_once_that_shows_no_password(
     wrong = [
         right.replace(PASSWORD, f"no-{PASSWORD}"),
         re.sub(r"[^/]+$", "chat_absent", right),
+    ]
+    nowhere = [
         right.replace("127.0.0.1", "no.such.host.invalid"),
         right.replace(place, "127.0.0.1:1"),
     ]
     printed = run_script(project, OPENS_FAIL, *wrong)
+    printed += run_script(project, OPENS_FAIL.replace("3600", "1"), *nowhere)
     assert re.findall(r"^DatabaseError .+", printed, re.MULTILINE) == printed.splitlines()
-    assert len(printed.splitlines()) == len(wrong)
+    assert len(printed.splitlines()) == len(wrong) + len(nowhere)
     assert PASSWORD not in printed
 
 

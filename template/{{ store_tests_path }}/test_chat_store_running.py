@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -405,7 +404,8 @@ async def test_R37_a_migration_of_ones_own_hides_no_newer_tables(
 ) -> None:
     sql = "CREATE INDEX chatkit_mine ON chatkit_items (id);\n"
     own = migrate.Migration(1001, "1001_mine", 1, sql)
-    monkeypatch.setattr(migrate, "load", partial(list, [*migrate.load(), own]))
+    migrations = [*migrate.load(), own]
+    monkeypatch.setattr(migrate, "load", lambda: migrations)
     late = ChatStore(probe.url, auto_migrate=True)
     async with late:
         assert (await late.status()).problem is None

@@ -70,15 +70,15 @@ async def test_R41_the_change_is_taken_when_the_method_is_called(
     assert (await store.load_thread("thr_1", alice)).title == "Dinner"
 
 
-@pytest.mark.parametrize(
-    "copied",
-    [
-        lambda thread: thread.model_copy(),
-        lambda thread: thread.model_copy(deep=True),
-        copy.deepcopy,
-    ],
-    ids=["model_copy", "deep model_copy", "deepcopy"],
-)
+def shallow_copy(thread: ThreadMetadata) -> ThreadMetadata:
+    return thread.model_copy()
+
+
+def deep_copy(thread: ThreadMetadata) -> ThreadMetadata:
+    return thread.model_copy(deep=True)
+
+
+@pytest.mark.parametrize("copied", [shallow_copy, deep_copy, copy.deepcopy])
 @async_test
 async def test_R41_a_copy_counts_as_what_it_was_copied_from(
     store: ChatStore, alice: RequestContext, copied: Callable[[Any], ThreadMetadata]

@@ -1,6 +1,7 @@
 """PostgreSQL's connections, by asyncpg and its pool."""
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeAlias, TypedDict, cast
@@ -119,7 +120,10 @@ class Connections:
             ) from None
         except OSError as error:  # a certificate's is a ValueError, too
             place = urlsplit(self._url).netloc.rpartition("@")[2] or "its socket"
-            raise OSError(f"{place}: {message(error)}") from None
+            reason = f"{place}: {message(error)}"
+            if isinstance(error, ssl.SSLError):  # it stays so
+                raise DatabaseError(f"PostgreSQL cannot be reached at {reason}") from None
+            raise OSError(reason) from None
         except (ValueError, asyncpg.ClientConfigurationError):
             raise DatabaseError(
                 "asyncpg cannot read the URL: percent-encode what is special in its parts"

@@ -16,7 +16,7 @@ Pool: TypeAlias = AsyncConnectionPool[Any]
 DRIVER_ERRORS = (psycopg.Error,)
 
 _CONNECTION_FAILURE = "08006"
-_REFUSALS = ("authentication failed", "does not exist", "pg_hba.conf")
+_REFUSALS = ("authentication failed", "does not exist", "pg_hba.conf", "certificate")
 
 _RETRY_INTERVAL = 1.0  # of the pool, to reach a server that is away; in seconds
 

@@ -84,7 +84,9 @@ def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | None:
 
 def is_transient(error: Exception) -> bool:
     """Tell whether the same call may succeed on another connection, or later."""
-    return error_code(error) in _UNREACHABLE | _CONFLICT
+    # A certificate that is not accepted looks like a host that cannot be reached.
+    is_refused = "certificate" in str(error)
+    return error_code(error) in _UNREACHABLE | _CONFLICT and not is_refused
 
 
 def describe(error: Exception) -> DatabaseError:

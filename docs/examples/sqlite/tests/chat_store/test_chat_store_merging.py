@@ -81,7 +81,8 @@ async def test_R41_each_of_two_callers_changes_only_what_it_has_changed(
     await save_changed(store, one, first, alice)
     await save_changed(store, another, second, alice)
     found = await store.load_thread("thr_1", alice)
-    assert found == a_thread(**{"metadata": OLD, **expected})
+    fields: dict[str, Any] = {"metadata": OLD, **expected}
+    assert found == a_thread("thr_1", **fields)
 
 
 @async_test
