@@ -70,7 +70,7 @@ class SchemaStatus:
             found = f"at version {self.applied}" if self.applied else "missing"
             return (
                 f"The chat store's tables are {found} in {self.database}; this code needs "
-                f"{self.pending[-1].name}. Run `python -m {_PACKAGE} migrate`."
+                f"version {self.pending[-1].version}. Run `python -m {_PACKAGE} migrate`."
             )
         if self.runs_with:
             return (
