@@ -122,7 +122,9 @@ class Connections:
             place = urlsplit(self._url).netloc.rpartition("@")[2] or "its socket"
             reason = f"{place}: {message(error)}"
             if isinstance(error, ssl.SSLError):  # it stays so
-                raise DatabaseError(f"PostgreSQL cannot be reached at {reason}") from None
+                raise DatabaseError(
+                    f"PostgreSQL cannot be reached at {reason}"
+                ) from None
             raise OSError(reason) from None
         except (ValueError, asyncpg.ClientConfigurationError):
             raise DatabaseError(
