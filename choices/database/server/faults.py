@@ -427,6 +427,19 @@ async def test_R33_calls_end_with_an_error_when_the_network_loses_everything(
 
 
 @async_test
+async def test_R33_a_write_that_fails_half_way_leaves_no_transaction_open(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    async with ChatStore(probe.url, pool_size=1) as late:
+        await save_one_of_each(late, alice)
+        probe.refuse_deleting_items()
+        with pytest.raises(DatabaseError):
+            await finish(late.delete_thread("thr_1", alice))
+        await finish(late.delete_attachment("atc_1", alice))
+        assert stored_rows(probe)[-1] == []
+
+
+@async_test
 async def test_R33_a_call_that_took_too_long_leaves_its_caller_as_it_was(
     store: ChatStore, probe: Probe, proxy: Proxy
 ) -> None:

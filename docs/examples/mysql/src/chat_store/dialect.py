@@ -2,7 +2,8 @@
 
 URLs: `mysql://user:password@host:3306/chat`. Several hosts are a primary and its
 replicas, or the nodes of a cluster (`mysql://user:password@a,b,c/chat`): the first that
-answers and is not read-only is used, and the next one when it is gone. On a Galera cluster each call sees what was acknowledged at any node.
+answers and is not read-only is used, and the next one when it is gone. On a Galera
+cluster each call sees what was acknowledged at any node.
 Options of the URL:
 
 - `?tls=verify`: TLS, with the server's certificate checked against the authorities that

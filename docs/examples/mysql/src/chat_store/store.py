@@ -236,7 +236,7 @@ class ChatStore(Store[RequestContext]):
         name = f"Thread {require_key(thread.id)}"
         created_at = codec.sort_key(thread.created_at, name)
         payload = codec.dump(codec.THREAD, thread, name)
-        key = (self._id, owner, thread.id)
+        key = self._key(owner, thread.id)
         snapshot = merge.recall(thread, key)
         self._begin_call()
         save = merge.save(self._database, thread, snapshot, key, created_at, payload)
@@ -445,8 +445,10 @@ class ChatStore(Store[RequestContext]):
                 await self._database.close()
 
     def _remember(self, thread: ThreadMetadata, owner: str, row: str) -> None:
-        key = (self._id, owner, thread.id)
-        merge.remember(thread, merge.Snapshot(key, row, None))
+        merge.remember(thread, merge.Snapshot(self._key(owner, thread.id), row, None))
+
+    def _key(self, owner: str, thread_id: str) -> merge.Key:
+        return (self._id, owner, thread_id)
 
     async def _read(
         self, statement: str, params: Sequence[object]
