@@ -85,6 +85,12 @@ def tool() -> Callable[[str], str]:
     return find
 
 
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mypy keeps what it has found out about libraries, which takes it most of its time."""
+    return tmp_path_factory.mktemp("mypy_cache")
+
+
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Spreads the tests over the workers, but leaves to one those that share much."""
 

@@ -109,6 +109,18 @@ def mutants_of(flavor: str) -> list[Mutant]:
     ]
 
 
+def by_turns() -> dict[str, list[Mutant]]:
+    """Give each flavor some mutants, so that each mutant is made in one flavor that has it."""
+    by_flavor = {flavor: mutants_of(flavor) for flavor in FLAVORS}
+    chosen: dict[str, list[Mutant]] = {flavor: [] for flavor in FLAVORS}
+    for mutants in by_flavor.values():
+        for mutant in mutants:
+            having = [flavor for flavor, others in by_flavor.items() if mutant in others]
+            if not any(mutant in chosen[flavor] for flavor in having):
+                min((chosen[flavor] for flavor in having), key=len).append(mutant)
+    return chosen
+
+
 def _read(text: str) -> Iterator[Mutant]:
     for block in text.strip().split("\n\n"):
         names = block.partition(":")[0].split()[-1]
@@ -159,9 +171,9 @@ _HEAD = """\
 # Mutants
 
 A mutant is a Store with a mistake that somebody could really make. `make mutants` makes each of them in
-each flavor, and runs the tests of the rule that it breaks: where all of them pass, CI fails. The
-mutants stand in the files `mutants.txt`, and `devtools/mutants.py` says how to read them. So many are
-made:
+one of the flavors that have it, by turns, and runs the tests of the rule that it breaks: where all of
+them pass, CI fails. `python -m scripts.try_mutants --only mysql` tries all of a flavor. The mutants stand
+in the files `mutants.txt`, and `devtools/mutants.py` says how to read them. So many can be made:
 """
 
 _FULL = """

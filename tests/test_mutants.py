@@ -57,7 +57,7 @@ def mutant(what, wrong, rule="R02", file="store.py", right=RIGHT, **more):
 
 mutants = [
     mutant("caught", "    if not rows:\\n        raise KeyError(name)"),
-    mutant("not by full only", "    if not rows:\\n        raise KeyError(name)", full="So it was said."),
+    mutant("by promises, too", "    if not rows:\\n        raise KeyError(name)", full="So it was said."),
     mutant("harmless", RIGHT + "  # as ever"),
     mutant("no Python", "    if not rows:\\n        raise NoSuchName(name)"),
     mutant("no such test", "    if not rows:\\n        raise KeyError(name)", "R99"),
@@ -77,7 +77,6 @@ def test_only_a_test_that_fails_while_it_runs_catches_a_mutant() -> None:
     assert done.returncode == 1, done.stdout
     bad = [line for line in done.stdout.splitlines() if line.startswith(("CAUGHT", "SURVIVED"))]
     assert [line.split("  ")[-1] for line in bad] == [
-        "not by full only",
         "harmless",
         "no Python",
         "no such test",

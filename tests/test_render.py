@@ -100,22 +100,22 @@ def test_ruff_would_format_nothing(renders: list[Render], tool: Callable[[str], 
 
 
 def test_mypy_finds_nothing_in_the_packages(
-    checked: list[Render], tool: Callable[[str], str], tmp_path: Path
+    checked: list[Render], tool: Callable[[str], str], tmp_path: Path, mypy_cache: Path
 ) -> None:
     write(tmp_path, MY_APP)
     directory = checked[0].path.parent
     packages = [f"{each.path.name}/{each.package}" for each in checked]
-    expect_success(mypy(tool("mypy"), directory, [tmp_path], packages, tmp_path / "cache"))
+    expect_success(mypy(tool("mypy"), directory, [tmp_path], packages, mypy_cache))
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_mypy_finds_nothing_in_a_suite(
-    flavor: str, checked: list[Render], tool: Callable[[str], str], tmp_path: Path
+    flavor: str, checked: list[Render], tool: Callable[[str], str], mypy_cache: Path
 ) -> None:
     """Each in a run of its own, since their modules share their names."""
     one = next(it for it in checked if it.is_deep and it.flavor == flavor)
     roots = [one.path / one.root, *(one.path / directory for directory in one.test_roots)]
-    expect_success(mypy(tool("mypy"), one.path, roots, [one.tests], tmp_path / "cache"))
+    expect_success(mypy(tool("mypy"), one.path, roots, [one.tests], mypy_cache))
 
 
 def test_pyright_finds_nothing(checked: list[Render], tool: Callable[[str], str]) -> None:

@@ -139,12 +139,12 @@ def test_every_context_is_tried() -> None:
 
 
 def test_mypy_knows_what_the_methods_take_and_give(
-    projects: list[Render], tool: Callable[[str], str], tmp_path: Path
+    projects: list[Render], tool: Callable[[str], str], mypy_cache: Path
 ) -> None:
     for one in projects:
         root = one.path / one.root
         target = f"{one.root}/my_app/chat.py"
-        expect_success(mypy(tool("mypy"), one.path, [root], [target], tmp_path))
+        expect_success(mypy(tool("mypy"), one.path, [root], [target], mypy_cache))
 
 
 def test_pyright_knows_what_the_methods_take_and_give(

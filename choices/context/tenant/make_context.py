@@ -15,7 +15,10 @@ def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
 def make_look_alikes() -> list[RequestContext]:
     """Make contexts that belong to different owners and are easy to confuse."""
 {% if store_tenant_scope == "user" %}
-    pairs = [("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a:", "b:c"), ("c", "a:b")]
+    pairs = [
+        *(("a", "b"), ("a", "c"), ("a:b", "c"), ("a", "b:c")),
+        *(("a%3Ab", "c"), ("a:", "b:c"), ("c", "a:b")),
+    ]
     return [RequestContext(tenant_id=tenant, user_id=user) for tenant, user in pairs]
 {% else %}
     tenants = ["a", "A", "a ", " a", "a:user", "1", "01"]

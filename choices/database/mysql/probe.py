@@ -27,7 +27,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pymysql
-from chat_store_under_test import ChatStore, DatabaseOptions, connections
+from chat_store_under_test import ChatStore, DatabaseOptions, connections, statements
 from pymysql.constants import CLIENT
 
 TABLES = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
@@ -40,6 +40,10 @@ _LOCK_WRITES = f"LOCK TABLES {', '.join(f'{table} READ' for table in TABLES)}"
 _LOCK_ALL = f"LOCK TABLES {', '.join(f'{table} WRITE' for table in TABLES)}"
 _UNLOCK = "UNLOCK TABLES"
 _REFUSE = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused';"
+_REFUSE_AND_QUOTE = (
+    "SET @text = SUBSTRING(NEW.data, LOCATE('\"text\"', NEW.data), 128);"
+    "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = @text;"
+)
 
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)

@@ -31,7 +31,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from chat_store_under_test import ChatStore, DatabaseOptions, connections
+from chat_store_under_test import ChatStore, DatabaseOptions, connections, statements
 from psycopg.types.string import TextLoader
 
 TABLES = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
@@ -44,6 +44,7 @@ _LOCK_WRITES = f"LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE"
 _LOCK_ALL = f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE"
 _UNLOCK = "ROLLBACK"
 _REFUSE = "RAISE 'refused';"
+_REFUSE_AND_QUOTE = "RAISE '%', NEW.data;"
 
 _MANY_ROWS = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)

@@ -75,7 +75,7 @@ class Proxy:
         self.delay = 0.0
         self._address = address
         self._cut: _Cut | None = None
-        self._swallows = False
+        self._passes: int | None = None  # how many pieces before all are lost
         self._links: list[_Link] = []
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -134,17 +134,17 @@ class Proxy:
             self._run(self._accept())
 
     @contextlib.contextmanager
-    def swallowing(self) -> Generator[None, None, None]:
-        """Lose all that is sent.
+    def swallowing(self, after: int = 0) -> Generator[None, None, None]:
+        """Lose all that is sent, once so many pieces have passed.
 
         A connection on which something was lost stays silent: afterwards the server knows
         that it is gone, but the Store does not.
         """
-        self._swallows = True
+        self._passes = after
         try:
             yield
         finally:
-            self._swallows = False
+            self._passes = None
             self._run(self._part_from_server())
 
     def _run(self, command: Coroutine[Any, Any, T]) -> T:
@@ -193,9 +193,11 @@ class Proxy:
         with contextlib.suppress(OSError):
             while piece := await reader.read(2**16):
                 await asyncio.sleep(self.delay)
-                if self._swallows or link.is_silent:
+                if self._passes == 0 or link.is_silent:
                     link.is_silent = True
                     continue
+                if self._passes is not None:
+                    self._passes -= 1
                 cut = self._cut
                 if cut is not None and cut.towards == towards:
                     if cut.pieces == 0:
@@ -450,12 +452,13 @@ async def test_R33_a_call_that_took_too_long_leaves_its_caller_as_it_was(
         assert task is not None and task.cancelling() == 0
 
 
+@pytest.mark.parametrize("after", [0, 4])
 @async_test
 async def test_R33_opening_ends_with_an_error_when_the_network_loses_everything(
-    store: ChatStore, probe: Probe, proxy: Proxy
+    store: ChatStore, probe: Probe, proxy: Proxy, after: int
 ) -> None:
     remote = ChatStore(proxy.url(probe), **lost_options())
-    with proxy.swallowing(), pytest.raises(DatabaseError):
+    with proxy.swallowing(after), pytest.raises(DatabaseError):
         await finish(remote.open())
     await finish(remote.open())
     await finish(remote.close())

@@ -19,8 +19,8 @@
         )
 
     def refuse_items(self) -> None:
-        """Make every insertion of an item fail."""
-        self._add_trigger("BEFORE INSERT ON chatkit_items", _REFUSE)
+        """Make every insertion of an item fail, with an error that quotes it."""
+        self._add_trigger("BEFORE INSERT ON chatkit_items", _REFUSE_AND_QUOTE)
 
     def refuse_deleting_items(self) -> None:
         """Make every deletion of an item fail."""
@@ -34,6 +34,14 @@
             run(_LOCK_WRITES)
             yield
             run(_UNLOCK)
+
+    @contextmanager
+    def migrating(self) -> Generator[None, None, None]:
+        """Hold the lock that a process holds while it migrates."""
+        with self._session() as run:
+            run(statements.LOCK)
+            yield
+            run(statements.UNLOCK)
 
     @contextmanager
     def stalled(self, store: ChatStore) -> Generator[None, None, None]:

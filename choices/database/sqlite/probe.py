@@ -113,6 +113,12 @@ class Probe:
             connection.execute("ROLLBACK")
 
     @contextmanager
+    def migrating(self) -> Generator[None, None, None]:
+        """Hold the lock that a process holds while it migrates."""
+        with self.locked():
+            yield
+
+    @contextmanager
     def deleting_threads(self) -> Generator[None, None, None]:
         """Delete all threads, as another process does, but commit only after the block."""
         with closing(self._connect()) as connection:
