@@ -606,6 +606,10 @@ async def test_R39_errors_and_logs_never_contain_what_users_wrote(
     assert SECRET not in await failure_of(
         store.add_thread_item("thr_1", secret_item, alice)
     )
+    probe.forbid_attachments()
+    assert SECRET not in await failure_of(
+        store.save_attachment(an_attachment(name=SECRET), alice)
+    )
     probe.execute("DROP TABLE chatkit_attachments")
     assert SECRET not in await failure_of(
         store.save_attachment(an_attachment(name=SECRET), alice)

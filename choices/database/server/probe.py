@@ -22,6 +22,11 @@
         """Make every insertion of an item fail, with an error that quotes it."""
         self._add_trigger("BEFORE INSERT ON chatkit_items", _REFUSE_AND_QUOTE)
 
+    def forbid_attachments(self) -> None:
+        """Make every insertion of an attachment break a constraint."""
+        self.execute("DELETE FROM chatkit_attachments")
+        self.execute("ALTER TABLE chatkit_attachments ADD CHECK (id = 'none')")
+
     def refuse_deleting_items(self) -> None:
         """Make every deletion of an item fail."""
         self._add_trigger("BEFORE DELETE ON chatkit_items", _REFUSE)

@@ -89,6 +89,15 @@ class Probe:
             "BEGIN SELECT raise(ABORT, 'refused'); END"
         )
 
+    def forbid_attachments(self) -> None:
+        """Make every insertion of an attachment break a constraint."""
+        self.execute("DELETE FROM chatkit_attachments")
+        self.execute("CREATE UNIQUE INDEX one ON chatkit_attachments (created_at > 0)")
+        self.execute(
+            "INSERT INTO chatkit_attachments (owner_id, id, created_at, data) "
+            "VALUES ('other', 'atc_0', 1, '{}')"
+        )
+
     def refuse_deleting_items(self) -> None:
         """Make every deletion of an item fail."""
         self.execute(

@@ -162,10 +162,8 @@ class Connections:
         await self._pool.release(connection.raw)
 
     async def discard(self, connection: Connection) -> None:
-        """Close a connection, and let the pool replace it."""
-        assert self._pool is not None
+        """Close a connection, which the pool replaces."""
         connection.raw.terminate()
-        await self._pool.release(connection.raw)
 
     async def expire(self) -> None:
         """Replace all connections, but for those of a pool that was given."""

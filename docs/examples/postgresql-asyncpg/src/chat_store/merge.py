@@ -18,6 +18,7 @@ from chatkit.types import Thread, ThreadMetadata
 from . import codec, statements
 from .database import Database
 from .errors import DatabaseError
+from .keys import show
 
 Key: TypeAlias = "tuple[UUID, str, str]"
 
@@ -83,7 +84,7 @@ async def save(
             return False
     else:
         new = ThreadMetadata(id=thread_id, created_at=thread.created_at)
-        empty = codec.dump(codec.THREAD, new, f"Thread {thread_id}")
+        empty = codec.dump(codec.THREAD, new, f"Thread {show(thread_id)}")
         row = None
         if isinstance(thread, Thread) and payload != empty:
             # The SDK makes this object for a new thread, and saves an empty copy of it.
@@ -103,7 +104,7 @@ async def _update(
 ) -> str | None:
     # Returns what the row is then, or None where there is none.
     _, owner, thread_id = snapshot.key
-    name = f"Thread {thread_id}"
+    name = f"Thread {show(thread_id)}"
     row, own = snapshot.row, snapshot.own
     if own is None:
         own = codec.dump(codec.THREAD, codec.load(codec.THREAD, row, name), name)

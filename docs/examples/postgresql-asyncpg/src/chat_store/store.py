@@ -24,7 +24,7 @@ from .context import RequestContext, owner_id
 from .database import Database, DatabaseOptions
 from .errors import StoreClosedError
 from .ids import new_id
-from .keys import PLACEHOLDER_ID, is_key, kind_of, require_key
+from .keys import PLACEHOLDER_ID, is_key, kind_of, require_key, show
 from .migrate import SchemaStatus, apply_pending, require_current, status
 from .shield import Writes, finish
 
@@ -209,7 +209,7 @@ class ChatStore(Store[RequestContext]):
             UnreadableError: The row does not validate.
         """
         owner = owner_id(context)
-        name = f"Thread {thread_id}"
+        name = f"Thread {show(thread_id)}"
         rows = await self._read_by_id(statements.LOAD_THREAD, (owner, thread_id))
         row = _one(rows, name)
         thread = codec.load(codec.THREAD, row, name)
@@ -233,7 +233,7 @@ class ChatStore(Store[RequestContext]):
             UnreadableError: The row was changed meanwhile and does not validate.
         """
         owner = owner_id(context)
-        name = f"Thread {require_key(thread.id)}"
+        name = f"Thread {show(require_key(thread.id))}"
         created_at = codec.sort_key(thread.created_at, name)
         payload = codec.dump(codec.THREAD, thread, name)
         key = self._key(owner, thread.id)
@@ -284,7 +284,7 @@ class ChatStore(Store[RequestContext]):
                 and not await self._read_by_id(statements.LOAD_ITEM, cursor)
                 and await self._read(statements.LOAD_THREAD, scope)
             ):
-                raise NotFoundError(f"Item {after} not found")
+                raise NotFoundError(f"Item {show(after)} not found")
         return _page(codec.ITEM, rows, limit, "Item")
 
     async def save_attachment(
@@ -292,7 +292,7 @@ class ChatStore(Store[RequestContext]):
     ) -> None:
         """Insert or update an attachment's row, with all of its fields."""
         owner = owner_id(context)
-        name = f"Attachment {require_key(attachment.id)}"
+        name = f"Attachment {show(require_key(attachment.id))}"
         payload = codec.dump(codec.ATTACHMENT, attachment, name)
         params = (owner, attachment.id, datetime.now(UTC), payload)
         await self._write((statements.SAVE_ATTACHMENT, params))
@@ -306,7 +306,7 @@ class ChatStore(Store[RequestContext]):
             UnreadableError: The row does not validate.
         """
         owner = owner_id(context)
-        name = f"Attachment {attachment_id}"
+        name = f"Attachment {show(attachment_id)}"
         rows = await self._read_by_id(
             statements.LOAD_ATTACHMENT, (owner, attachment_id)
         )
@@ -341,7 +341,7 @@ class ChatStore(Store[RequestContext]):
                 statements.NEXT_THREADS[order], (*cursor, limit + 1)
             )
             if not rows and not await self._read_by_id(statements.FIND_THREAD, cursor):
-                raise NotFoundError(f"Thread {after} not found")
+                raise NotFoundError(f"Thread {show(after)} not found")
         page = _page(codec.THREAD, rows, limit, "Thread")
         payloads = dict(rows)
         for thread in page.data:
@@ -365,12 +365,12 @@ class ChatStore(Store[RequestContext]):
             real_id = self.generate_item_id(kind_of(item), thread, context)
             item = item.model_copy(update={"id": real_id})
         owner = owner_id(context)
-        name = f"Item {require_key(item.id)}"
+        name = f"Item {show(require_key(item.id))}"
         created_at = codec.sort_key(item.created_at, name)
         payload = codec.dump(codec.ITEM, item, name)
         params = (item.id, created_at, payload, owner, require_key(thread_id))
         if not await self._write((statements.SAVE_ITEM, params)):
-            raise NotFoundError(f"Thread {thread_id} not found")
+            raise NotFoundError(f"Thread {show(thread_id)} not found")
 
     async def save_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
@@ -387,7 +387,7 @@ class ChatStore(Store[RequestContext]):
             UnreadableError: The row does not validate.
         """
         owner = owner_id(context)
-        name = f"Item {item_id}"
+        name = f"Item {show(item_id)}"
         rows = await self._read_by_id(statements.LOAD_ITEM, (owner, thread_id, item_id))
         return codec.load(codec.ITEM, _one(rows, name), name)
 
@@ -492,13 +492,11 @@ class ChatStore(Store[RequestContext]):
 
     def _page_size(self, limit: int, order: str) -> int:
         if order not in statements.FIRST_ITEMS:
-            raise ValueError(f"order must be 'asc' or 'desc', not {order!r}")
+            raise ValueError(f"order must be 'asc' or 'desc', not {show(order)}")
         if limit < 1:
-            raise ValueError(f"limit must be at least 1, not {limit}")
+            raise ValueError(f"limit must be at least 1, not {show(str(limit))}")
         if limit > self._max_page_size:
-            logger.warning(
-                "A page of %d was asked for and cut to %d", limit, self._max_page_size
-            )
+            logger.warning("A page was cut to max_page_size=%d", self._max_page_size)
         return min(limit, self._max_page_size)
 
 

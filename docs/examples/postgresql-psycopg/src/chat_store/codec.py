@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from .errors import UnreadableError
+from .keys import show
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def load_all(
     models: list[T] = []
     for row_id, payload in rows:
         try:
-            models.append(load(adapter, payload, f"{what} {row_id}"))
+            models.append(load(adapter, payload, f"{what} {show(row_id)}"))
         except UnreadableError as error:
             logger.error("%s It is left out of the page.", error)
     return models

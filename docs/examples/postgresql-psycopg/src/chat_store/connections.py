@@ -179,10 +179,11 @@ def sqlstate(error: Exception) -> str:
     """Return the SQLSTATE of a driver's error, or "" for a mistake of the client's."""
     if state := getattr(error, "sqlstate", None):
         return str(state)
-    # psycopg's own errors have none: a lost connection is an OperationalError, and so is
-    # one that cannot be made. Those that a server refuses for good are told by their
-    # text; in another language they are tried again in vain.
-    is_lost = isinstance(error, psycopg.OperationalError)
+    # psycopg's own errors have none: a lost connection is an OperationalError, behind
+    # PgBouncer also an InternalError, and so is one that cannot be made. Those that a
+    # server refuses for good are told by their text; in another language they are tried
+    # again in vain.
+    is_lost = isinstance(error, (psycopg.OperationalError, psycopg.InternalError))
     is_refused = any(reason in str(error) for reason in _REFUSALS)
     return _CONNECTION_FAILURE if is_lost and not is_refused else ""
 

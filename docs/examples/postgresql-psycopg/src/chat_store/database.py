@@ -87,7 +87,12 @@ class Database:
         """
 
         async def attempt(remaining: float) -> None:
-            await self._connections.open()
+            # Where something answers at all, it has a moment to say what is wrong.
+            with _Deadline(
+                max(remaining, 1.0),
+                f"The server did not answer within {self._pool_timeout:g} s.",
+            ):
+                await self._connections.open()
 
         await self._retry(attempt)
 
@@ -186,15 +191,15 @@ class Database:
         seconds: float | None,
         remaining: float,
     ) -> T:
-        try:
-            with _Deadline(max(remaining, 0.001)):
-                connection = await self._connections.acquire()
-        except TimeoutError:
-            raise DatabaseTimeoutError(
-                f"No connection became free within {self._pool_timeout:g} s: all of them "
-                f"(pool_size is {self._pool_size}) are busy, or the server cannot be reached."
-            ) from None
-        deadline = _Deadline(seconds)
+        with _Deadline(
+            max(remaining, 0.001),
+            f"No connection became free within {self._pool_timeout:g} s: all of them "
+            f"(pool_size is {self._pool_size}) are busy, or the server cannot be reached.",
+        ):
+            connection = await self._connections.acquire()
+        deadline = _Deadline(
+            seconds, f"The server did not answer within {self._statement_timeout:g} s."
+        )
         try:
             with deadline:
                 result = await action(connection)
@@ -204,24 +209,22 @@ class Database:
             if deadline.cancellations:
                 # Where the network was cut silently, the others wait in vain, too.
                 await self._connections.expire()
-                raise DatabaseTimeoutError(
-                    f"The server did not answer within {seconds:g} s."
-                ) from None
             raise
         return result
 
 
 class _Deadline:
-    """Cancels the running task where a block takes too long, and raises TimeoutError.
+    """Cancels a block that takes too long, and raises `DatabaseTimeoutError`.
 
     A driver that is cancelled has the server cancel the statement and waits for the
     answer, which never comes where the network is lost. So the task is cancelled again
     each second; `asyncio.timeout` cancels once, and costs more.
     """
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, message: str) -> None:
         self.cancellations = 0
         self._seconds = seconds
+        self._message = message
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
@@ -240,8 +243,8 @@ class _Deadline:
         for _ in range(self.cancellations):
             assert self._task is not None
             self._task.uncancel()
-        if self.cancellations and exc_type is asyncio.CancelledError:
-            raise TimeoutError from None
+        if self.cancellations and exc_type is not None:
+            raise DatabaseTimeoutError(self._message) from None
 
     def _start(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -45,6 +45,18 @@ def is_key(text: str) -> bool:
     )
 
 
+def show(text: str) -> str:
+    """Return what a client has sent as errors and logs show it.
+
+    Returns:
+        The text itself, if it is printable and could be a key; else its beginning,
+        escaped, so that it can neither forge a line nor fill the log.
+    """
+    if len(text) <= MAX_KEY_LENGTH and text.isprintable():
+        return text
+    return f"{text[:40]!r}{'…' if len(text) > 40 else ''}"
+
+
 def require_key(text: str) -> str:
     """Return an id that can be stored.
 
@@ -53,7 +65,7 @@ def require_key(text: str) -> str:
     """
     if not is_key(text):
         raise ValueError(
-            f"{text[:40]!r} cannot be an id: it has {len(text)} characters, and must have 1 to "
+            f"{show(text)} cannot be an id: it has {len(text)} characters, and must have 1 to "
             f"{MAX_KEY_LENGTH}, without U+0000 or lone surrogates"
         )
     return text

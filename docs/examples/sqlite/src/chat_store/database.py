@@ -78,6 +78,7 @@ class Database:
             )
         self._path = _parse(url)
         self._timeout = pool_timeout
+        self._is_missing = False  # when its migrations were last listed
         make = partial(connect, self._path, synchronous, pool_timeout)
         self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=64)
         # A page takes long to parse, so the event loop gets one read at a time.
@@ -91,7 +92,7 @@ class Database:
         """How messages call the database."""
         if self._path == MEMORY:
             return "the database in memory"
-        return self._path + ("" if self._exists() else ", which does not exist yet")
+        return self._path + (", which does not exist yet" if self._is_missing else "")
 
     async def open(self) -> None:
         """Do nothing: threads and connections begin when they are first needed."""
@@ -145,7 +146,8 @@ class Database:
             For each version, the oldest code that runs on it; empty for a database that
             is empty or does not exist.
         """
-        if not await asyncio.to_thread(self._exists):
+        self._is_missing = not await asyncio.to_thread(self._exists)
+        if self._is_missing:
             return {}
         return await self._call(self._readers.run(_list_migrations), self._timeout)
 

@@ -59,6 +59,22 @@ async def test_R12_two_owners_see_their_own_rows_under_the_same_ids(
         assert sorted(probe.query(f"SELECT owner_id FROM {table}")) == owners
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@async_test
+async def test_R12_a_page_continues_behind_ones_own_row(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, order: str
+) -> None:
+    for context, numbers in ((alice, "123"), (bob, "2")):
+        for number in numbers:
+            await store.save_thread(a_thread(f"thr_{number}"), context)
+        for number in numbers:
+            item = a_message(f"msg_{number}", "thr_2")
+            await store.add_thread_item("thr_2", item, context)
+    items = await store.load_thread_items("thr_2", "msg_2", 9, order, bob)
+    assert items == Page()
+    assert await store.load_threads(9, "thr_2", order, bob) == Page()
+
+
 @pytest.mark.parametrize("rows_of_bob", ["absent", "present"])
 @pytest.mark.parametrize("method", WRITES)
 @async_test

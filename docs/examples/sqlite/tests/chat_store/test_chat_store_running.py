@@ -199,7 +199,8 @@ async def test_R32_the_loop_goes_on_while_a_write_waits(
 async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
-    for context in (alice, bob):  # the first use may import modules
+    await store.status()  # the first use may import modules
+    for context in (alice, bob):
         await store.save_thread(a_thread("thr_2"), context)
         await store.save_item("thr_2", a_message("damaged", "thr_2"), context)
         probe.damage_item("damaged")
@@ -210,6 +211,7 @@ async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
             await store.load_thread_items("thr_2", None, 20, "asc", context)
             with pytest.raises(NotFoundError):
                 await store.load_thread("thr_absent", context)
+            await store.status()
     assert found == []
 
 
@@ -380,6 +382,18 @@ def test_R37_processes_that_start_at_once_migrate_exactly_once(
     assert applied(old_probe) == MIGRATIONS
     by_whom = [name for output, _ in outcomes for name in output.split()]
     assert len(by_whom) == len(set(by_whom))
+
+
+@async_test
+async def test_R37_migrating_waits_for_another_process_that_migrates(
+    old_probe: Probe,
+) -> None:
+    before = [] if old_probe.is_untouched() else applied(old_probe)
+    with old_probe.migrating():
+        migration = asyncio.ensure_future(ChatStore(old_probe.url).migrate())
+        await asyncio.sleep(0.2)
+        assert not migration.done()
+    assert before + await finish(migration) == MIGRATIONS
 
 
 @pytest.mark.parametrize("auto_migrate", [False, True])
@@ -592,12 +606,47 @@ async def test_R39_errors_and_logs_never_contain_what_users_wrote(
     assert SECRET not in await failure_of(
         store.add_thread_item("thr_1", secret_item, alice)
     )
+    probe.forbid_attachments()
+    assert SECRET not in await failure_of(
+        store.save_attachment(an_attachment(name=SECRET), alice)
+    )
     probe.execute("DROP TABLE chatkit_attachments")
     assert SECRET not in await failure_of(
         store.save_attachment(an_attachment(name=SECRET), alice)
     )
     assert caplog.records
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("sent", ["1\n\x1b[2J2026 forged", "x" * 10_000, "\ud800"])
+@async_test
+async def test_R39_what_a_client_sends_is_shown_escaped_and_cut(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+    sent: str,
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    for call in (
+        store.load_thread(sent, alice),
+        store.load_threads(9, sent, "asc", alice),
+        store.load_threads(9, None, sent, alice),
+        store.load_thread_items("thr_1", sent, 9, "asc", alice),
+        store.load_item("thr_1", sent, alice),
+        store.load_attachment(sent, alice),
+        store.add_thread_item(sent, a_message(), alice),
+    ):
+        with pytest.raises((NotFoundError, ValueError)) as error:
+            await call
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 300
+    if len(sent) < 100 and sent.isascii():
+        await store.add_thread_item("thr_1", a_message(sent), alice)
+        probe.damage_item(sent)
+        assert await walk(store, alice) == []
+        [message] = [record.getMessage() for record in caplog.records]
+        assert message.isprintable()
 
 
 def test_R39_the_password_of_the_url_is_never_printed(
