@@ -23,8 +23,8 @@ Change = tuple[str, str, str]
 CHANGES_OF_NEXT: list[Change] = [
     (
         f"{PACKAGE}/store.py",
-        'raise ValueError(f"limit must be at least 1, not {limit}")',
-        'raise ValueError(f"limit must be 1 or more, not {limit}")',
+        'raise ValueError(f"limit must be at least 1, not {show(str(limit))}")',
+        'raise ValueError(f"limit must be 1 or more, not {show(str(limit))}")',
     ),
     # Above methods that look like it, where a careless merge would take it for one of them.
     (

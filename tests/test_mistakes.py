@@ -171,7 +171,7 @@ class Ground:
         for flavor in SERVERS:
             url = url_of(flavor)
             usual = "3306" if flavor == MYSQL else "5432"
-            said = self.command(flavor, "status", "--url", url)
+            said = self.command(flavor, "status", "--url", url, "--pool-timeout", "1")
             printed += re.sub(rf"\b{urlsplit(url).port}\b", usual, said)
         return printed
 
