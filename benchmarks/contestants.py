@@ -49,7 +49,7 @@ class ByHand:
         self, thread_id: str, after: str | None, limit: int, order: str, context: object
     ) -> Page[ThreadItem]:
         rows = await self._driver.fetch(
-            self._statements.FIRST_ITEMS[order], (OWNER, thread_id, limit + 1)
+            self._statements.FIRST_ITEMS[order], (2**20, OWNER, thread_id, limit + 1)
         )
         items = [ITEM.validate_json(data) for _, data in rows[:limit]]
         has_more = len(rows) > limit

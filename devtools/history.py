@@ -48,7 +48,7 @@ CHANGES_OF_NEXT: list[Change] = [
         """
         owner = owner_id(context)
         name = f"Thread {thread_id}"
-        rows = await self._read_by_id(statements.LOAD_THREAD, (owner, thread_id))
+        rows = await self._read(owner, statements.LOAD_THREAD, owner, thread_id)
         return codec.load(codec.THREAD, rows[0][1], name) if rows else None
 
     async def load_thread(

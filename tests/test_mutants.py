@@ -13,7 +13,7 @@ from devtools.combinations import FLAVORS
 from devtools.mutants import answers_of, document, mutants_of
 from devtools.rendering import ROOT, render, run
 
-RULES = {f"R{number:02}" for number in range(1, 42)}
+RULES = {f"R{number:02}" for number in range(1, 45)}
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)

@@ -56,6 +56,10 @@ def test_the_licence_is_ours() -> None:
     assert "The copier-chatkit-store authors" in text
 
 
+def test_no_conflict_is_left() -> None:
+    assert lines_with(r"^(<{7}|>{7}) \w") == []
+
+
 def test_no_path_of_a_machine() -> None:
     assert lines_with(r"(?<![\w.)])/(home|root|Users|work|opt)/\w") == []
 

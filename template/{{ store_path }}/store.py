@@ -295,8 +295,9 @@ class ChatStore(Store[RequestContext]):
                 and await self._read(owner, statements.LOAD_THREAD, *scope)
             ):
                 raise NotFoundError(f"Item {show(after)} not found")
-        rows, has_more = await self._complete(rows, limit, statements.LOAD_ITEM, *scope)
-        return _page(codec.ITEM, rows, has_more, "Item")
+        rows, last = await self._fill(rows, limit, statements.LOAD_ITEM, *scope)
+        items = codec.load_all(codec.ITEM, rows, "Item")
+        return Page(data=items, has_more=last is not None, after=last)
 
     async def save_attachment(
         self, attachment: Attachment, context: RequestContext
@@ -353,15 +354,13 @@ class ChatStore(Store[RequestContext]):
                 owner, statements.FIND_THREAD, owner, after
             ):
                 raise NotFoundError(f"Thread {show(after)} not found")
-        rows, has_more = await self._complete(
-            rows, limit, statements.LOAD_THREAD, owner
-        )
-        page = _page(codec.THREAD, rows, has_more, "Thread")
+        rows, last = await self._fill(rows, limit, statements.LOAD_THREAD, owner)
+        threads = codec.load_all(codec.THREAD, rows, "Thread")
         payloads = dict(rows)
-        for thread in page.data:
+        for thread in threads:
             if thread.id in payloads:  # or somebody has edited the row
                 self._remember(thread, owner, payloads[thread.id])
-        return page
+        return Page(data=threads, has_more=last is not None, after=last)
 
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
@@ -501,13 +500,13 @@ class ChatStore(Store[RequestContext]):
                 "the same `asyncio.run`, or make a ChatStore for each loop."
             )
 
-    async def _complete(
+    async def _fill(
         self, rows: list[tuple[str, Any]], limit: int, load: str, *scope: str
-    ) -> tuple[list[tuple[str, str]], bool]:
-        # Gives the rows of a page and whether there are more. A row that is larger than
-        # its share has come without its payload, and is loaded by itself (R42).
+    ) -> tuple[list[tuple[str, str]], str | None]:
+        # Gives a page's rows, and the last one's id if there are more, readable or not.
+        # A row that is larger than its share has come without its payload (R42).
         page: list[tuple[str, str]] = []
-        size = 0
+        size, has_more = 0, len(rows) > limit
         for row_id, payload in rows[:limit]:
             if payload is None:
                 found = await self._read(scope[0], load, *scope, row_id)
@@ -519,9 +518,10 @@ class ChatStore(Store[RequestContext]):
                 logger.warning(
                     "A page was cut to max_page_bytes=%d", self._max_page_bytes
                 )
-                return page, True
+                has_more = True
+                break
             page.append((row_id, payload))
-        return page, len(rows) > limit
+        return page, page[-1][0] if has_more and page else None
 
     def _dump(self, adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
         payload = codec.dump(adapter, value, name)
@@ -549,14 +549,3 @@ def _one(rows: list[tuple[str, str]], name: str) -> str:
     if not rows:
         raise NotFoundError(f"{name} not found")
     return rows[0][1]
-
-
-def _page(
-    adapter: TypeAdapter[list[T]],
-    rows: list[tuple[str, str]],
-    has_more: bool,
-    what: str,
-) -> Page[T]:
-    data = codec.load_all(adapter, rows, what)
-    # The cursor is the last row, readable or not, so that paging goes on past a bad one.
-    return Page(data=data, has_more=has_more, after=rows[-1][0] if has_more and rows else None)

@@ -86,7 +86,7 @@ def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | None:
 def is_transient(error: Exception) -> bool:
     """Tell whether the same call may succeed on another connection, or later."""
     # A certificate that is not accepted looks like a host that cannot be reached.
-    is_refused = "certificate" in str(error)
+    is_refused = any(reason in str(error) for reason in ("certificate", "clear text"))
     return error_code(error) in _UNREACHABLE | _CONFLICT and not is_refused
 
 

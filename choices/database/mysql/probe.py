@@ -288,6 +288,8 @@ class Probe:
         values = ["'many'", "'thr_1'", "'thr_450'", "20"]
         if "chatkit_items" not in statement:
             values.pop(1)
+        if " <= ?" in statement:  # how large a row may be
+            values.insert(0, "9")
         if statement.count("?") < len(values):
             values.pop(-2)
         explained = functools.reduce(

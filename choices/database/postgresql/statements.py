@@ -51,7 +51,8 @@ UPDATE chatkit_threads SET
 WHERE owner_id = $3 AND id = $4 AND deleted_at IS NULL AND data::text = $5
 """
 
-# One row more than the page tells whether there is more (R19).
+# One row more than the page tells whether there is more (R19). A row that is larger than
+# its share of the page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = {
     "asc": """
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items

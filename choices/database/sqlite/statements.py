@@ -54,7 +54,8 @@ UPDATE chatkit_threads SET
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
 """
 
-# One row more than the page tells whether there is more (R19).
+# One row more than the page tells whether there is more (R19). A row that is larger than
+# its share of the page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = {
     "asc": """
 SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items

@@ -1,9 +1,14 @@
 """Ids for what is new, which a retry of the same request makes again.
 
-An id is derived from the owner, the request id that the context carries, the kind, and
-how many of the kind the request has asked for. So an HTTP request that a client sends
-twice, with the same request id, makes one thread and one user message. Ids that OpenAI
-mints, those of assistant messages, are not ours and differ between the tries.
+An id is derived from the owner and the user, the thread, the request id that the context
+carries, the kind, and how many of the kind the request has asked for. So an HTTP request
+that a client sends twice, with the same request id, makes one thread and one user
+message. Ids that OpenAI mints, those of assistant messages, are not ours and differ
+between the tries.
+
+A request id must stand for one request: the same id for another request of the same user
+in the same thread would overwrite what the first has made. A client's key alone cannot
+promise that; `request_id(key, body)` can.
 
 Give each request a context object of its own: the count belongs to the object.
 """
@@ -24,6 +29,21 @@ from .keys import prefix_of, read
 _COUNTS = "chat_store_id_counts"
 
 
+def request_id(key: str | None, body: bytes) -> str | None:
+    """Make the request id of a context.
+
+    Args:
+        key: What the client repeats when it tries again, such as its header
+            Idempotency-Key; None where it sent none.
+        body: The request's body. A key that is used again for something else makes
+            other ids, and harms nothing.
+
+    Returns:
+        The request id; None where there is no key.
+    """
+    return f"{key}:{hashlib.sha256(body).hexdigest()}" if key else None
+
+
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
     """Make an id.
 
@@ -41,14 +61,17 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
     """
     counts = _counts(context)
     counts[kind] += 1
-    request_id = read(context, "request_id")
-    if request_id is None or request_id == "":
+    request = read(context, "request_id")
+    if request is None or request == "":
         raise IdError(
             f"No request id: 'request_id' of the request context ({type(context).__name__}) is "
-            "missing or empty, and deterministic ids are derived from it. Set it from a header "
-            "that the client repeats when it tries again, such as Idempotency-Key."
+            "missing or empty, and deterministic ids are derived from it. Set it to "
+            "`request_id(key, body)` of ids.py, with a header that the client repeats when it "
+            "tries again, such as Idempotency-Key."
         )
-    seed = json.dumps([owner_id(context), str(request_id), kind, counts[kind]]).encode()
+    whose = [owner_id(context), str(read(context, "user_id"))]  # a tenant has many users
+    where = thread.id if thread else None
+    seed = json.dumps([*whose, where, str(request), kind, counts[kind]]).encode()
     return f"{prefix_of(kind)}_{hashlib.sha256(seed).hexdigest()[:32]}"
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from chat_store_contexts import make_context
 from chat_store_tools import a_question, a_thread, async_test, id_bodies
-from chat_store_under_test import ChatStore, IdError, RequestContext
+from chat_store_under_test import ChatStore, IdError, RequestContext, ids
 
 
 def make_ids(store: ChatStore, context: RequestContext) -> list[str]:
@@ -52,6 +52,27 @@ def test_other_owners_requests_kinds_and_counts_make_other_ids(
     ids = [new_id for context in contexts for new_id in make_ids(store, context)]
     bodies = {new_id.rpartition("_")[2] for new_id in ids}
     assert len(bodies) == len(ids)
+
+
+def test_another_thread_makes_other_ids(store: ChatStore) -> None:
+    contexts = [make_context("alice", "request") for _ in range(2)]
+    threads = [a_thread("thr_1"), a_thread("thr_2")]
+    first, second = (
+        store.generate_item_id("message", thread, context)
+        for thread, context in zip(threads, contexts)
+    )
+    assert first != second
+
+
+def test_a_key_that_is_used_again_for_another_request_makes_other_ids(
+    store: ChatStore,
+) -> None:
+    keys = [ids.request_id("key", body) for body in (b"a", b"b", b"a")]
+    first, other, again = (
+        store.generate_thread_id(make_context("alice", key)) for key in keys
+    )
+    assert first == again != other
+    assert ids.request_id(None, b"a") is None
 
 
 async def create_thread(store: ChatStore, context: RequestContext) -> str:

@@ -50,14 +50,15 @@ def url(server: Any) -> str:
 # --- Plans
 
 PAGE = 21  # as the Store asks, for a page of 20
+SHARE = 2**20  # a row that is larger comes without its payload
 PARAMETERS: dict[str, tuple[object, ...]] = {
     "LOAD_THREAD": ("alice", "thr_1"),
     "FIND_THREAD": ("alice", "thr_1"),
-    "FIRST_ITEMS": ("alice", "thr_1", PAGE),
-    "NEXT_ITEMS": ("alice", "thr_1", "msg_500", PAGE),
+    "FIRST_ITEMS": (SHARE, "alice", "thr_1", PAGE),
+    "NEXT_ITEMS": (SHARE, "alice", "thr_1", "msg_500", PAGE),
     "LOAD_ATTACHMENT": ("alice", "atc_1"),
-    "FIRST_THREADS": ("alice", PAGE),
-    "NEXT_THREADS": ("alice", "thr_500", PAGE),
+    "FIRST_THREADS": (SHARE, "alice", PAGE),
+    "NEXT_THREADS": (SHARE, "alice", "thr_500", PAGE),
     "LOAD_ITEM": ("alice", "thr_1", "msg_500"),
     "EXPORT thread": ("alice", "2026-01-01", 300, PAGE),
     "EXPORT item": ("alice", "thr_1", "1970-01-01 00:00:30+0", 300, PAGE),
