@@ -333,8 +333,8 @@ def a_url_of_another_kind(ground: Ground) -> str:
     """Give a path, an SQLAlchemy URL, and the URL of another database."""
     urls = {
         "sqlite": ["chat.db", f"postgresql://app:{SECRET}@localhost/chat"],
-        PSYCOPG: [f"postgresql+psycopg://app:{SECRET}@localhost/chat"],
-        MYSQL: [f"mysql+asyncmy://app:{SECRET}@localhost/chat"],
+        PSYCOPG: [f"postgresql+asyncpg://app:{SECRET}@localhost/chat"],
+        MYSQL: [f"mysql+aiomysql://app:{SECRET}@localhost/chat"],
     }
     return "".join(
         ground.command(flavor, "status", "--url", url, status=2)

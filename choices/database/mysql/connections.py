@@ -22,6 +22,7 @@ Pool: TypeAlias = AsyncmyPool
 RawConnection: TypeAlias = Any
 _asyncmy: Any = asyncmy
 
+DRIVER = "asyncmy"
 DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 
 _CONNECTION_LOST = 2013

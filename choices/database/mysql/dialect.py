@@ -16,11 +16,12 @@ import ssl
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from . import statements
-from .connections import DRIVER_ERRORS, Connection, Target, error_code
+from .connections import DRIVER, DRIVER_ERRORS, Connection, Target, error_code
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
 
 _EXAMPLE = "mysql://chat@localhost/chat"
+_OPTIONS = ("tls", "tls_ca", "unix_socket")
 
 # The server's error numbers. The connection was lost, or none could be made: too many,
 # shutting down, killed, a node that is not in the cluster, read-only, offline.
@@ -44,18 +45,23 @@ def parse_url(url: str) -> Target:
     Raises:
         ValueError: It cannot be read, or `tls_ca` cannot.
     """
-    parts = _split_url(url, ("mysql", "mariadb"), "MySQL and MariaDB", _EXAMPLE)
-    options = dict(parse_qsl(parts.query))
-    tls = _tls(options.pop("tls", "off"), options.pop("tls_ca", None))
-    socket = options.pop("unix_socket", None)
+    schemes = ("mysql", "mariadb")
+    parts = _split_url(url, schemes, (DRIVER,), "MySQL and MariaDB", _EXAMPLE)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise ValueError(
+            f"The URL has the option {unknown[0]!r}; known are {', '.join(_OPTIONS)}"
+        )
+    tls = _tls(options.get("tls", "off"), options.get("tls_ca"))
+    socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))
     account, _, places = parts.netloc.rpartition("@")
     user, _, password = account.partition(":")
     hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in places.split(",")]
-    if options or not database or not all(hosts):
+    if parts.fragment or not database or not all(hosts):
         raise ValueError(
-            f"The URL cannot be read; write {_EXAMPLE}, with the options that the module "
-            "dialect.py lists, and percent-encode what is special in its parts"
+            f"The URL cannot be read; write {_EXAMPLE}, and percent-encode what is special "
+            "in its parts"
         )
     return Target(
         tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it),

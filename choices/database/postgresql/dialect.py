@@ -10,7 +10,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from . import statements
-from .connections import Connection, message, sqlstate
+from .connections import DRIVER, Connection, message, sqlstate
 from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
 from .migrate import Migration
 
@@ -28,16 +28,24 @@ _MAY_QUOTE_VALUES = ("22", "P0")  # bad data, and what triggers raise
 def parse_url(url: str) -> str:
     """Check a URL as far as a driver's own error could show a password.
 
+    Returns:
+        The URL, without white space around it and without SQLAlchemy's name of a driver.
+
     Raises:
-        ValueError: It is missing, of another database, or has an unescaped @.
+        ValueError: It is missing, of another database or driver, or has an unescaped @.
     """
-    parts = _split_url(url, ("postgresql", "postgres"), "PostgreSQL", _EXAMPLE)
-    if parts.netloc.count("@") > 1 or ("@" in parts.path and not parts.username):
+    schemes = ("postgresql", "postgres")
+    parts = _split_url(url, schemes, (DRIVER,), "PostgreSQL", _EXAMPLE)
+    if (
+        parts.netloc.count("@") > 1
+        or ("@" in parts.path and not parts.username)
+        or parts.fragment
+    ):
         raise ValueError(
             "The URL cannot be read: in the name and the password, write %40 for @, "
-            "%2F for /, %3A for :, %3F for ? and %25 for %"
+            "%2F for /, %3A for :, %3F for ?, %23 for # and %25 for %"
         )
-    return url
+    return f"{parts.scheme}://{url.strip().partition('://')[2]}"
 
 
 def is_transient(error: Exception) -> bool:

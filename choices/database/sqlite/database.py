@@ -215,7 +215,8 @@ class Database:
 
 
 def _parse(url: str) -> str:
-    parts = _split_url(url, ("sqlite",), "SQLite", "sqlite:///chat.db")
+    drivers = ("sqlite3", "pysqlite", "aiosqlite")
+    parts = _split_url(url, ("sqlite",), drivers, "SQLite", "sqlite:///chat.db")
     if parts.netloc or parts.path == "/":
         raise ValueError(
             "A SQLite URL has three slashes before a relative path and four before an "
