@@ -8,7 +8,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, TypedDict
 
@@ -16,14 +16,13 @@ import asyncmy
 import asyncmy.errors
 from asyncmy.pool import Pool as AsyncmyPool
 
-from .errors import DatabaseError
-
 Pool: TypeAlias = AsyncmyPool
 
 # asyncmy's types leave out most of what these two have.
 RawConnection: TypeAlias = Any
 _asyncmy: Any = asyncmy
 
+DRIVER = "asyncmy"
 DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 
 _CONNECTION_LOST = 2013
@@ -62,7 +61,7 @@ class Target:
 
     hosts: tuple[tuple[str, int], ...]
     user: str
-    password: str
+    password: str = field(repr=False)
     database: str
     socket: str | None
     tls: ssl.SSLContext | None
@@ -122,7 +121,7 @@ class Connection:
         """Run a statement and return the number of rows that it changed."""
         size = sum(len(param.encode()) for param in params if isinstance(param, str))
         if size + 1024 > self._longest:
-            raise DatabaseError(
+            raise ValueError(
                 f"The row has {size:,} bytes, more than the server takes: its "
                 f"max_allowed_packet is {self._longest:,}"
             )
@@ -150,6 +149,21 @@ class Connection:
             for param in params
         ]
         return await prepared.execute(bound)
+
+
+class _NoClearText:
+    """Stands in for asyncmy's plugins that send the password as it is."""
+
+    def __init__(self, connection: RawConnection) -> None:
+        """Take what asyncmy gives."""
+
+    def authenticate(self, packet: object) -> object:
+        raise asyncmy.errors.NotSupportedError(
+            "the server asks for the password in clear text: use ?tls=verify"
+        )
+
+
+_PLUGINS = {"mysql_clear_password": _NoClearText, "dialog": _NoClearText}
 
 
 class Connections:
@@ -278,6 +292,8 @@ class Connections:
                     charset="utf8mb4",
                     connect_timeout=max(1, round(seconds)),
                     ssl=target.tls,
+                    # A password crosses a network encrypted, or not at all.
+                    auth_plugin_map={} if target.tls or target.socket else _PLUGINS,
                 )
                 connection = await self._set_up(raw)
         except TimeoutError:

@@ -19,6 +19,7 @@ from . import dialect, statements
 from .connections import DRIVER_ERRORS, Connection, Connections, DriverOptions
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
+from .turns import Turns
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Database:
         self._pool_size = pool_size
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
+        self._turns = Turns(pool_size, pool_timeout)
         self._reads: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -103,7 +105,11 @@ class Database:
         await self._connections.close()
 
     async def read(
-        self, statement: str, params: Sequence[object] = ()
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        owner: str | None = None,
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
@@ -113,6 +119,7 @@ class Database:
         Args:
             statement: From `statements.py`.
             params: Its parameters, in order.
+            owner: Whose call it is, as in `turns.py`.
 
         Returns:
             The rows.
@@ -125,18 +132,22 @@ class Database:
         def fetch(connection: Connection) -> Coroutine[Any, Any, list[tuple[Any, ...]]]:
             return connection.fetch(statement, params)
 
-        return await self._start_read(fetch)
+        return await self._start_read(fetch, owner)
 
-    async def write(self, *steps: tuple[str, Sequence[object]]) -> int:
+    async def write(
+        self, *steps: tuple[str, Sequence[object]], owner: str | None = None
+    ) -> int:
         """Run statements in one transaction.
 
         Args:
             steps: Statements from `statements.py`, each with its parameters.
+            owner: Whose call it is, as in `turns.py`.
 
         Returns:
             How many rows they changed, once the server has committed. Raises as `read`.
         """
-        return await self._call(partial(_execute, steps), self._statement_timeout)
+        execute = partial(_execute, steps)
+        return await self._call(execute, self._statement_timeout, owner)
 
     async def applied_migrations(self) -> dict[int, int]:
         """List the migrations that the database has seen.
@@ -158,16 +169,23 @@ class Database:
             await asyncio.sleep(0.05)  # another process is migrating
         return applied
 
-    async def _start_read(self, action: Callable[[Connection], Awaitable[T]]) -> T:
-        task = asyncio.create_task(self._call(action, self._statement_timeout))
+    async def _start_read(
+        self, action: Callable[[Connection], Awaitable[T]], owner: str | None = None
+    ) -> T:
+        call = self._call(action, self._statement_timeout, owner)
+        task = asyncio.create_task(call)
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)
         return await asyncio.shield(task)
 
     async def _call(
-        self, action: Callable[[Connection], Awaitable[T]], seconds: float | None
+        self,
+        action: Callable[[Connection], Awaitable[T]],
+        seconds: float | None,
+        owner: str | None = None,
     ) -> T:
-        return await self._retry(partial(self._attempt, action, seconds))
+        attempt = partial(self._attempt, action, seconds)
+        return await self._turns.run(owner, partial(self._retry, attempt))
 
     async def _retry(self, attempt: Callable[[float], Awaitable[T]]) -> T:
         clock = asyncio.get_running_loop().time

@@ -16,11 +16,12 @@ import ssl
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from . import statements
-from .connections import DRIVER_ERRORS, Connection, Target, error_code
+from .connections import DRIVER, DRIVER_ERRORS, Connection, Target, error_code
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
 
 _EXAMPLE = "mysql://chat@localhost/chat"
+_OPTIONS = ("tls", "tls_ca", "unix_socket")
 
 # The server's error numbers. The connection was lost, or none could be made: too many,
 # shutting down, killed, a node that is not in the cluster, read-only, offline.
@@ -44,18 +45,23 @@ def parse_url(url: str) -> Target:
     Raises:
         ValueError: It cannot be read, or `tls_ca` cannot.
     """
-    parts = _split_url(url, ("mysql", "mariadb"), "MySQL and MariaDB", _EXAMPLE)
-    options = dict(parse_qsl(parts.query))
-    tls = _tls(options.pop("tls", "off"), options.pop("tls_ca", None))
-    socket = options.pop("unix_socket", None)
+    schemes = ("mysql", "mariadb")
+    parts = _split_url(url, schemes, (DRIVER,), "MySQL and MariaDB", _EXAMPLE)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise ValueError(
+            f"The URL has the option {unknown[0]!r}; known are {', '.join(_OPTIONS)}"
+        )
+    tls = _tls(options.get("tls", "off"), options.get("tls_ca"))
+    socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))
     account, _, places = parts.netloc.rpartition("@")
     user, _, password = account.partition(":")
     hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in places.split(",")]
-    if options or not database or not all(hosts):
+    if parts.fragment or not database or not all(hosts):
         raise ValueError(
-            f"The URL cannot be read; write {_EXAMPLE}, with the options that the module "
-            "dialect.py lists, and percent-encode what is special in its parts"
+            f"The URL cannot be read; write {_EXAMPLE}, and percent-encode what is special "
+            "in its parts"
         )
     return Target(
         tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it),
@@ -86,7 +92,7 @@ def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | None:
 def is_transient(error: Exception) -> bool:
     """Tell whether the same call may succeed on another connection, or later."""
     # A certificate that is not accepted looks like a host that cannot be reached.
-    is_refused = "certificate" in str(error)
+    is_refused = any(reason in str(error) for reason in ("certificate", "clear text"))
     return error_code(error) in _UNREACHABLE | _CONFLICT and not is_refused
 
 
@@ -134,7 +140,11 @@ async def _apply_locked(migration: Migration, connection: Connection) -> bool:
 
 
 def _split_url(
-    url: str, schemes: tuple[str, ...], database: str, example: str
+    url: str,
+    schemes: tuple[str, ...],
+    drivers: tuple[str, ...],
+    database: str,
+    example: str,
 ) -> SplitResult:
     # Errors never show the URL: it may hold a password.
     if not url:
@@ -143,13 +153,19 @@ def _split_url(
             f"for example {example}"
         )
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
     except ValueError:
         raise ValueError(f"The URL cannot be read; write {example}") from None
-    if parts.scheme not in schemes:
+    scheme, _, driver = parts.scheme.partition("+")  # as SQLAlchemy writes them
+    if scheme not in schemes:
         given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
         raise ValueError(
             f"This ChatStore was rendered for {database} and cannot use {given}; "
             f"write {example}"
         )
-    return parts
+    if driver and driver not in drivers:
+        raise ValueError(
+            f"The URL names the driver {driver}, and this ChatStore was rendered for "
+            f"{drivers[0]}; write {example}"
+        )
+    return parts._replace(scheme=scheme)

@@ -56,15 +56,16 @@ UPDATE chatkit_threads SET
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
 """
 
-# One row more than the page tells whether there is more (R19).
+# One row more than the page tells whether there is more (R19). A row that is larger than
+# its share of the page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = {
     "asc": """
-SELECT CONVERT(id USING utf8mb4), data FROM chatkit_items
+SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at, position LIMIT ?
 """,
     "desc": """
-SELECT CONVERT(id USING utf8mb4), data FROM chatkit_items
+SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at DESC, position DESC LIMIT ?
 """,
@@ -76,7 +77,7 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 # has no rows, the Store asks whether there is such a cursor.
 NEXT_ITEMS = {
     "asc": """
-SELECT CONVERT(item.id USING utf8mb4), item.data
+SELECT CONVERT(item.id USING utf8mb4), IF(LENGTH(item.data) <= ?, item.data, NULL)
 FROM chatkit_items AS origin JOIN chatkit_items AS item
     FORCE INDEX (chatkit_items_page)
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
@@ -87,7 +88,7 @@ WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
 ORDER BY item.created_at, item.position LIMIT ?
 """,
     "desc": """
-SELECT CONVERT(item.id USING utf8mb4), item.data
+SELECT CONVERT(item.id USING utf8mb4), IF(LENGTH(item.data) <= ?, item.data, NULL)
 FROM chatkit_items AS origin JOIN chatkit_items AS item
     FORCE INDEX (chatkit_items_page)
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
@@ -115,12 +116,12 @@ DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
 
 FIRST_THREADS = {
     "asc": """
-SELECT CONVERT(id USING utf8mb4), data FROM chatkit_threads
+SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
 ORDER BY created_at, position LIMIT ?
 """,
     "desc": """
-SELECT CONVERT(id USING utf8mb4), data FROM chatkit_threads
+SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
 ORDER BY created_at DESC, position DESC LIMIT ?
 """,
@@ -128,7 +129,7 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 
 NEXT_THREADS = {
     "asc": """
-SELECT CONVERT(thread.id USING utf8mb4), thread.data
+SELECT CONVERT(thread.id USING utf8mb4), IF(LENGTH(thread.data) <= ?, thread.data, NULL)
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
     FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
@@ -139,7 +140,7 @@ WHERE origin.owner_id = ? AND origin.id = ? AND (
 ORDER BY thread.created_at, thread.position LIMIT ?
 """,
     "desc": """
-SELECT CONVERT(thread.id USING utf8mb4), thread.data
+SELECT CONVERT(thread.id USING utf8mb4), IF(LENGTH(thread.data) <= ?, thread.data, NULL)
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
     FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL

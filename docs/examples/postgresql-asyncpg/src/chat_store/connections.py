@@ -15,6 +15,7 @@ Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 RawConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
 
+DRIVER = "asyncpg"
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,

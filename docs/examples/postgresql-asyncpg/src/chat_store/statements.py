@@ -51,17 +51,18 @@ UPDATE chatkit_threads SET
 WHERE owner_id = $3 AND id = $4 AND deleted_at IS NULL AND data::text = $5
 """
 
-# One row more than the page tells whether there is more (R19).
+# One row more than the page tells whether there is more (R19). A row that is larger than
+# its share of the page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = {
     "asc": """
-SELECT id, data::text FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2
-ORDER BY created_at, position LIMIT $3
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
+WHERE owner_id = $2 AND thread_id = $3
+ORDER BY created_at, position LIMIT $4
 """,
     "desc": """
-SELECT id, data::text FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2
-ORDER BY created_at DESC, position DESC LIMIT $3
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
+WHERE owner_id = $2 AND thread_id = $3
+ORDER BY created_at DESC, position DESC LIMIT $4
 """,
 }
 
@@ -69,20 +70,20 @@ ORDER BY created_at DESC, position DESC LIMIT $3
 # order (R22). Where it has no rows, the Store asks whether there is such a cursor.
 NEXT_ITEMS = {
     "asc": """
-SELECT id, data::text FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2 AND (created_at, position) > (
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
+WHERE owner_id = $2 AND thread_id = $3 AND (created_at, position) > (
     SELECT cursor.created_at, cursor.position FROM chatkit_items AS cursor
-    WHERE cursor.owner_id = $1 AND cursor.thread_id = $2 AND cursor.id = $3
+    WHERE cursor.owner_id = $2 AND cursor.thread_id = $3 AND cursor.id = $4
 )
-ORDER BY created_at, position LIMIT $4
+ORDER BY created_at, position LIMIT $5
 """,
     "desc": """
-SELECT id, data::text FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2 AND (created_at, position) < (
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
+WHERE owner_id = $2 AND thread_id = $3 AND (created_at, position) < (
     SELECT cursor.created_at, cursor.position FROM chatkit_items AS cursor
-    WHERE cursor.owner_id = $1 AND cursor.thread_id = $2 AND cursor.id = $3
+    WHERE cursor.owner_id = $2 AND cursor.thread_id = $3 AND cursor.id = $4
 )
-ORDER BY created_at DESC, position DESC LIMIT $4
+ORDER BY created_at DESC, position DESC LIMIT $5
 """,
 }
 
@@ -102,33 +103,33 @@ DELETE FROM chatkit_attachments WHERE owner_id = $1 AND id = $2
 
 FIRST_THREADS = {
     "asc": """
-SELECT id, data::text FROM chatkit_threads
-WHERE owner_id = $1 AND deleted_at IS NULL
-ORDER BY created_at, position LIMIT $2
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
+WHERE owner_id = $2 AND deleted_at IS NULL
+ORDER BY created_at, position LIMIT $3
 """,
     "desc": """
-SELECT id, data::text FROM chatkit_threads
-WHERE owner_id = $1 AND deleted_at IS NULL
-ORDER BY created_at DESC, position DESC LIMIT $2
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
+WHERE owner_id = $2 AND deleted_at IS NULL
+ORDER BY created_at DESC, position DESC LIMIT $3
 """,
 }
 
 NEXT_THREADS = {
     "asc": """
-SELECT id, data::text FROM chatkit_threads
-WHERE owner_id = $1 AND deleted_at IS NULL AND (created_at, position) > (
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
+WHERE owner_id = $2 AND deleted_at IS NULL AND (created_at, position) > (
     SELECT cursor.created_at, cursor.position FROM chatkit_threads AS cursor
-    WHERE cursor.owner_id = $1 AND cursor.id = $2
+    WHERE cursor.owner_id = $2 AND cursor.id = $3
 )
-ORDER BY created_at, position LIMIT $3
+ORDER BY created_at, position LIMIT $4
 """,
     "desc": """
-SELECT id, data::text FROM chatkit_threads
-WHERE owner_id = $1 AND deleted_at IS NULL AND (created_at, position) < (
+SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
+WHERE owner_id = $2 AND deleted_at IS NULL AND (created_at, position) < (
     SELECT cursor.created_at, cursor.position FROM chatkit_threads AS cursor
-    WHERE cursor.owner_id = $1 AND cursor.id = $2
+    WHERE cursor.owner_id = $2 AND cursor.id = $3
 )
-ORDER BY created_at DESC, position DESC LIMIT $3
+ORDER BY created_at DESC, position DESC LIMIT $4
 """,
 }
 

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Pool: TypeAlias = AsyncConnectionPool[Any]
 
+DRIVER = "psycopg"
 DRIVER_ERRORS = (psycopg.Error,)
 
 _CONNECTION_FAILURE = "08006"

@@ -10,7 +10,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from . import statements
-from .connections import Connection, message, sqlstate
+from .connections import DRIVER, Connection, message, sqlstate
 from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
 from .migrate import Migration
 
@@ -28,16 +28,24 @@ _MAY_QUOTE_VALUES = ("22", "P0")  # bad data, and what triggers raise
 def parse_url(url: str) -> str:
     """Check a URL as far as a driver's own error could show a password.
 
+    Returns:
+        The URL, without white space around it and without SQLAlchemy's name of a driver.
+
     Raises:
-        ValueError: It is missing, of another database, or has an unescaped @.
+        ValueError: It is missing, of another database or driver, or has an unescaped @.
     """
-    parts = _split_url(url, ("postgresql", "postgres"), "PostgreSQL", _EXAMPLE)
-    if parts.netloc.count("@") > 1 or ("@" in parts.path and not parts.username):
+    schemes = ("postgresql", "postgres")
+    parts = _split_url(url, schemes, (DRIVER,), "PostgreSQL", _EXAMPLE)
+    if (
+        parts.netloc.count("@") > 1
+        or ("@" in parts.path and not parts.username)
+        or parts.fragment
+    ):
         raise ValueError(
             "The URL cannot be read: in the name and the password, write %40 for @, "
-            "%2F for /, %3A for :, %3F for ? and %25 for %"
+            "%2F for /, %3A for :, %3F for ?, %23 for # and %25 for %"
         )
-    return url
+    return f"{parts.scheme}://{url.strip().partition('://')[2]}"
 
 
 def is_transient(error: Exception) -> bool:
@@ -112,7 +120,11 @@ async def _apply_locked(
 
 
 def _split_url(
-    url: str, schemes: tuple[str, ...], database: str, example: str
+    url: str,
+    schemes: tuple[str, ...],
+    drivers: tuple[str, ...],
+    database: str,
+    example: str,
 ) -> SplitResult:
     # Errors never show the URL: it may hold a password.
     if not url:
@@ -121,13 +133,19 @@ def _split_url(
             f"for example {example}"
         )
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
     except ValueError:
         raise ValueError(f"The URL cannot be read; write {example}") from None
-    if parts.scheme not in schemes:
+    scheme, _, driver = parts.scheme.partition("+")  # as SQLAlchemy writes them
+    if scheme not in schemes:
         given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
         raise ValueError(
             f"This ChatStore was rendered for {database} and cannot use {given}; "
             f"write {example}"
         )
-    return parts
+    if driver and driver not in drivers:
+        raise ValueError(
+            f"The URL names the driver {driver}, and this ChatStore was rendered for "
+            f"{drivers[0]}; write {example}"
+        )
+    return parts._replace(scheme=scheme)

@@ -21,11 +21,14 @@ from typing import Any
 import uvicorn
 from chatkit.actions import Action
 from chatkit.server import ChatKitServer, NonStreamingResult
-from chatkit.store import NotFoundError, StoreItemType
+from chatkit.store import AttachmentStore, NotFoundError, StoreItemType
 from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
+    Attachment,
+    AttachmentCreateParams,
+    AudioInput,
     ClientToolCallItem,
     FeedbackKind,
     SyncCustomActionResponse,
@@ -34,21 +37,40 @@ from chatkit.types import (
     ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
+    TranscriptionResult,
     UserMessageItem,
     WidgetItem,
 )
 from chatkit.widgets import DynamicWidgetRoot
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
 
 from . import ChatStore, OwnerError, RequestContext, owner_id
 
+MAX_BODY = 2 * 2**20  # bytes of a request
 WORD_DELAY = 0.05  # seconds, so that there is time to press Stop
 
 
+class NoAttachments(AttachmentStore[RequestContext]):
+    """Refuses files."""
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        raise ValueError("This server takes no attachments")
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        raise ValueError("This server has no attachments")
+
+
 class ExampleServer(ChatKitServer[RequestContext]):
-    """Answers from a script, where your own server asks a model; takes no attachments."""
+    """Answers from a script, where your own server asks a model."""
+
+    def __init__(self, store: ChatStore) -> None:
+        super().__init__(store, NoAttachments())
 
     async def respond(
         self,
@@ -141,6 +163,12 @@ class ExampleServer(ChatKitServer[RequestContext]):
             thread.metadata[f"feedback:{item_id}"] = feedback
         await self.store.save_thread(thread, context)
 
+    async def transcribe(
+        self, audio_input: AudioInput, context: RequestContext
+    ) -> TranscriptionResult:
+        """Refuse speech."""
+        raise ValueError("This server understands no speech")
+
     def new_item(
         self, kind: StoreItemType, thread: ThreadMetadata, context: RequestContext
     ) -> dict[str, Any]:
@@ -210,7 +238,7 @@ def identify(request: Request) -> RequestContext:
 
 async def answer(request: Request, context: RequestContext) -> Response:
     server: ExampleServer = request.app.state.server
-    result = await server.process(await request.body(), context)
+    result = await server.process(await body_of(request), context)
     if isinstance(result, NonStreamingResult):
         return Response(result.json, media_type="application/json")
     # The status is sent before the stream: an error that comes with the first event, such as
@@ -224,6 +252,16 @@ async def answer(request: Request, context: RequestContext) -> Response:
             yield event
 
     return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+async def body_of(request: Request) -> bytes:
+    """Read a body of bounded size; a proxy may refuse larger ones before that."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"A request may have {MAX_BODY} bytes")
+    return bytes(body)
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ async def save(
             row = await _update(database, created, created_at, payload)
         if row is None:
             params = (owner, thread_id, created_at, payload, payload == empty)
-            if not await database.write((statements.SAVE_THREAD, params)):
+            if not await database.write((statements.SAVE_THREAD, params), owner=owner):
                 return False
             row = payload
     remember(thread, Snapshot(key, row, payload))
@@ -112,9 +112,11 @@ async def _update(
         merged = merge(row, own, payload)
         # One round trip, unless somebody was faster.
         params = (merged, created_at, owner, thread_id, row)
-        if await database.write((statements.UPDATE_THREAD, params)):
+        if await database.write((statements.UPDATE_THREAD, params), owner=owner):
             return merged
-        rows = await database.read(statements.LOAD_THREAD, (owner, thread_id))
+        rows = await database.read(
+            statements.LOAD_THREAD, (owner, thread_id), owner=owner
+        )
         if not rows:
             return None
         row = rows[0][1]

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
-from chatkit.types import Attachment, ThreadItem, ThreadMetadata
+from chatkit.types import Attachment, ThreadItem, ThreadMetadata, WidgetItem
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -48,6 +48,10 @@ _TOO_LONG = b"0" * 4301
 _ALL_DIGITS_0 = bytes.maketrans(b"0123456789", b"0000000000")
 
 
+# At 126 levels of components, pydantic tries every kind at every level: for ever.
+_MAX_WIDGET_DEPTH = 100
+
+
 def prepare() -> None:
     """Build what was left out at import, so that the first call need not."""
     for adapter in (THREAD, ITEM, ATTACHMENT):
@@ -67,6 +71,10 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
         ValueError: The model holds what JSON cannot (a lone surrogate, NaN, infinity,
             an object that is not JSON), or could not be read again.
     """
+    if isinstance(value, WidgetItem) and _depth(value.widget) > _MAX_WIDGET_DEPTH:
+        raise ValueError(
+            f"{name} cannot be stored: its widget has more than {_MAX_WIDGET_DEPTH} levels"
+        )
     try:
         payload = _dump_readable(adapter, value)
     except (PydanticSerializationError, ValidationError, RecursionError) as error:
@@ -163,6 +171,22 @@ def sort_key(created_at: datetime, name: str) -> datetime:
         raise ValueError(
             f"{name} has a created_at that is out of range in UTC"
         ) from None
+
+
+def _depth(widget: object) -> int:
+    level: list[object] = [widget]
+    for depth in range(_MAX_WIDGET_DEPTH + 1):
+        inner: list[object] = []
+        for component in level:
+            children: object = getattr(component, "children", None)
+            if isinstance(children, list):
+                inner += cast(list[object], children)
+            elif children is not None:
+                inner.append(children)
+        if not inner:
+            return depth + 1
+        level = inner
+    return _MAX_WIDGET_DEPTH + 1
 
 
 def _dump_readable(adapter: TypeAdapter[list[T]], value: T) -> bytes:

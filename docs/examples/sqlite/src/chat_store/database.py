@@ -21,11 +21,14 @@ from . import statements
 from .connections import MEMORY, Workers, code, connect
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
+from .turns import Turns
 
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+_READS_OF_AN_OWNER = 16  # at the same time
 
 
 class DatabaseOptions(TypedDict, total=False):
@@ -78,6 +81,7 @@ class Database:
             )
         self._path = _parse(url)
         self._timeout = pool_timeout
+        self._turns = Turns(_READS_OF_AN_OWNER, pool_timeout)
         self._is_missing = False  # when its migrations were last listed
         make = partial(connect, self._path, synchronous, pool_timeout)
         self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=64)
@@ -105,13 +109,18 @@ class Database:
                 await asyncio.to_thread(workers.disconnect)
 
     async def read(
-        self, statement: str, params: Sequence[object] = ()
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        owner: str | None = None,
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
         Args:
             statement: From `statements.py`.
             params: Its parameters, in order.
+            owner: Whose call it is, as in `turns.py`.
 
         Returns:
             The rows.
@@ -121,13 +130,20 @@ class Database:
             DatabaseError: The file cannot be used, or SQLite refused the statement.
         """
         fetch = partial(_fetch, statement, _bind(params))
-        return await self._call(self._readers.run(fetch), self._timeout)
 
-    async def write(self, *steps: tuple[str, Sequence[object]]) -> int:
+        async def read() -> list[tuple[Any, ...]]:
+            return await self._call(self._readers.run(fetch), self._timeout)
+
+        return await self._turns.run(owner, read)
+
+    async def write(
+        self, *steps: tuple[str, Sequence[object]], owner: str | None = None
+    ) -> int:
         """Run statements in one transaction.
 
         Args:
             steps: Statements from `statements.py`, each with its parameters.
+            owner: Not used: writes that wait share a commit.
 
         Returns:
             How many rows they changed, once the commit is on disk. Raises as `read`.
@@ -199,7 +215,8 @@ class Database:
 
 
 def _parse(url: str) -> str:
-    parts = _split_url(url, ("sqlite",), "SQLite", "sqlite:///chat.db")
+    drivers = ("sqlite3", "pysqlite", "aiosqlite")
+    parts = _split_url(url, ("sqlite",), drivers, "SQLite", "sqlite:///chat.db")
     if parts.netloc or parts.path == "/":
         raise ValueError(
             "A SQLite URL has three slashes before a relative path and four before an "
@@ -282,7 +299,11 @@ def _split(script: str) -> Iterator[str]:
 
 
 def _split_url(
-    url: str, schemes: tuple[str, ...], database: str, example: str
+    url: str,
+    schemes: tuple[str, ...],
+    drivers: tuple[str, ...],
+    database: str,
+    example: str,
 ) -> SplitResult:
     # Errors never show the URL: it may hold a password.
     if not url:
@@ -291,13 +312,19 @@ def _split_url(
             f"for example {example}"
         )
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
     except ValueError:
         raise ValueError(f"The URL cannot be read; write {example}") from None
-    if parts.scheme not in schemes:
+    scheme, _, driver = parts.scheme.partition("+")  # as SQLAlchemy writes them
+    if scheme not in schemes:
         given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
         raise ValueError(
             f"This ChatStore was rendered for {database} and cannot use {given}; "
             f"write {example}"
         )
-    return parts
+    if driver and driver not in drivers:
+        raise ValueError(
+            f"The URL names the driver {driver}, and this ChatStore was rendered for "
+            f"{drivers[0]}; write {example}"
+        )
+    return parts._replace(scheme=scheme)

@@ -54,15 +54,16 @@ UPDATE chatkit_threads SET
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
 """
 
-# One row more than the page tells whether there is more (R19).
+# One row more than the page tells whether there is more (R19). A row that is larger than
+# its share of the page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = {
     "asc": """
-SELECT id, data FROM chatkit_items
+SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at, position LIMIT ?
 """,
     "desc": """
-SELECT id, data FROM chatkit_items
+SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at DESC, position DESC LIMIT ?
 """,
@@ -74,7 +75,7 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 # rows, the Store asks whether there is such a cursor.
 NEXT_ITEMS = {
     "asc": """
-SELECT item.id, item.data
+SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN item.data END
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
 WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
     AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
@@ -82,7 +83,7 @@ WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
 ORDER BY item.created_at, item.position LIMIT ?
 """,
     "desc": """
-SELECT item.id, item.data
+SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN item.data END
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
 WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
     AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
@@ -106,12 +107,12 @@ DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
 
 FIRST_THREADS = {
     "asc": """
-SELECT id, data FROM chatkit_threads
+SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
 ORDER BY created_at, position LIMIT ?
 """,
     "desc": """
-SELECT id, data FROM chatkit_threads
+SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
 ORDER BY created_at DESC, position DESC LIMIT ?
 """,
@@ -119,7 +120,7 @@ ORDER BY created_at DESC, position DESC LIMIT ?
 
 NEXT_THREADS = {
     "asc": """
-SELECT thread.id, thread.data
+SELECT thread.id, CASE WHEN length(CAST(thread.data AS BLOB)) <= ? THEN thread.data END
 FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
 WHERE cursor.owner_id = ? AND cursor.id = ?
     AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
@@ -127,7 +128,7 @@ WHERE cursor.owner_id = ? AND cursor.id = ?
 ORDER BY thread.created_at, thread.position LIMIT ?
 """,
     "desc": """
-SELECT thread.id, thread.data
+SELECT thread.id, CASE WHEN length(CAST(thread.data AS BLOB)) <= ? THEN thread.data END
 FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
 WHERE cursor.owner_id = ? AND cursor.id = ?
     AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL

@@ -43,7 +43,8 @@ class ChatStore(Store[RequestContext]):
     nobody else's are seen or changed. A context without an owner raises `OwnerError`.
     Loading what is absent or another owner's raises `NotFoundError`, deleting it does
     nothing. Arguments that are saved are not changed. What cannot be stored raises
-    `ValueError`: an id that is no key (see `keys.py`), or content that is not JSON.
+    `ValueError`: an id that is no key (see `keys.py`), content that is not JSON, or
+    too much of it.
     Every method that asks the database can raise `DatabaseError`.
 
     Args:
@@ -51,6 +52,9 @@ class ChatStore(Store[RequestContext]):
         auto_migrate: Whether `open` brings the tables up to date. Meant for tests and
             for SQLite; elsewhere run `python -m chat_store migrate` at deployment.
         max_page_size: The most rows of one page, whatever a client asks for.
+        max_page_bytes: About the most JSON of one page, which ends before it has more;
+            but a page has at least one row.
+        max_item_bytes: The most JSON of a thread, an item or an attachment.
         write_timeout: The longest wait for a write, in seconds, also while the caller
             is being cancelled.
         options: What `DatabaseOptions` in `database.py` lists.
@@ -65,11 +69,18 @@ class ChatStore(Store[RequestContext]):
         *,
         auto_migrate: bool = False,
         max_page_size: int = 1000,
+        max_page_bytes: int = 32 * 2**20,
+        max_item_bytes: int = 16 * 2**20,
         write_timeout: float = 30.0,
         **options: Unpack[DatabaseOptions],
     ) -> None:
-        if max_page_size < 1:
-            raise ValueError(f"max_page_size must be at least 1, not {max_page_size}")
+        for name, value in (
+            ("max_page_size", max_page_size),
+            ("max_page_bytes", max_page_bytes),
+            ("max_item_bytes", max_item_bytes),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
         if not write_timeout > 0:
             raise ValueError(
                 f"write_timeout must be more than 0 seconds, not {write_timeout}"
@@ -79,6 +90,8 @@ class ChatStore(Store[RequestContext]):
         self._database = Database(url, **options)
         self._auto_migrate = auto_migrate
         self._max_page_size = max_page_size
+        self._max_page_bytes = max_page_bytes
+        self._max_item_bytes = max_item_bytes
         self._writes = Writes(write_timeout)
         self._is_open = False
         self._closing: asyncio.Task[None] | None = None
@@ -210,7 +223,7 @@ class ChatStore(Store[RequestContext]):
         """
         owner = owner_id(context)
         name = f"Thread {show(thread_id)}"
-        rows = await self._read_by_id(statements.LOAD_THREAD, (owner, thread_id))
+        rows = await self._read(owner, statements.LOAD_THREAD, owner, thread_id)
         row = _one(rows, name)
         thread = codec.load(codec.THREAD, row, name)
         self._remember(thread, owner, row)
@@ -235,7 +248,7 @@ class ChatStore(Store[RequestContext]):
         owner = owner_id(context)
         name = f"Thread {show(require_key(thread.id))}"
         created_at = codec.sort_key(thread.created_at, name)
-        payload = codec.dump(codec.THREAD, thread, name)
+        payload = self._dump(codec.THREAD, thread, name)
         key = self._key(owner, thread.id)
         snapshot = merge.recall(thread, key)
         self._begin_call()
@@ -267,25 +280,24 @@ class ChatStore(Store[RequestContext]):
             NotFoundError: The thread has no item `after`.
             ValueError: `limit` or `order` is none of the above.
         """
-        limit = self._page_size(limit, order)
+        limit, share = self._page_size(limit, order)
         owner = owner_id(context)
-        if not is_key(thread_id):
-            return Page()
         scope = (owner, thread_id)
         if after is None:
-            rows = await self._read(statements.FIRST_ITEMS[order], (*scope, limit + 1))
+            first = statements.FIRST_ITEMS[order]
+            rows = await self._read(owner, first, share, *scope, limit + 1)
         else:
-            cursor = (*scope, after)
-            rows = await self._read_by_id(
-                statements.NEXT_ITEMS[order], (*cursor, limit + 1)
-            )
+            following = statements.NEXT_ITEMS[order]
+            rows = await self._read(owner, following, share, *scope, after, limit + 1)
             if (
                 not rows
-                and not await self._read_by_id(statements.LOAD_ITEM, cursor)
-                and await self._read(statements.LOAD_THREAD, scope)
+                and not await self._read(owner, statements.LOAD_ITEM, *scope, after)
+                and await self._read(owner, statements.LOAD_THREAD, *scope)
             ):
                 raise NotFoundError(f"Item {show(after)} not found")
-        return _page(codec.ITEM, rows, limit, "Item")
+        rows, last = await self._fill(rows, limit, statements.LOAD_ITEM, *scope)
+        items = codec.load_all(codec.ITEM, rows, "Item")
+        return Page(data=items, has_more=last is not None, after=last)
 
     async def save_attachment(
         self, attachment: Attachment, context: RequestContext
@@ -293,9 +305,9 @@ class ChatStore(Store[RequestContext]):
         """Insert or update an attachment's row, with all of its fields."""
         owner = owner_id(context)
         name = f"Attachment {show(require_key(attachment.id))}"
-        payload = codec.dump(codec.ATTACHMENT, attachment, name)
+        payload = self._dump(codec.ATTACHMENT, attachment, name)
         params = (owner, attachment.id, datetime.now(UTC), payload)
-        await self._write((statements.SAVE_ATTACHMENT, params))
+        await self._write(owner, (statements.SAVE_ATTACHMENT, params))
 
     async def load_attachment(
         self, attachment_id: str, context: RequestContext
@@ -307,9 +319,7 @@ class ChatStore(Store[RequestContext]):
         """
         owner = owner_id(context)
         name = f"Attachment {show(attachment_id)}"
-        rows = await self._read_by_id(
-            statements.LOAD_ATTACHMENT, (owner, attachment_id)
-        )
+        rows = await self._read(owner, statements.LOAD_ATTACHMENT, owner, attachment_id)
         return codec.load(codec.ATTACHMENT, _one(rows, name), name)
 
     async def delete_attachment(
@@ -318,7 +328,8 @@ class ChatStore(Store[RequestContext]):
         """Delete an attachment's row."""
         owner = owner_id(context)
         if is_key(attachment_id):
-            await self._write((statements.DELETE_ATTACHMENT, (owner, attachment_id)))
+            step = (statements.DELETE_ATTACHMENT, (owner, attachment_id))
+            await self._write(owner, step)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
@@ -331,23 +342,25 @@ class ChatStore(Store[RequestContext]):
             NotFoundError: The owner has no thread `after`.
             ValueError: `limit` or `order` is not valid.
         """
-        limit = self._page_size(limit, order)
+        limit, share = self._page_size(limit, order)
         owner = owner_id(context)
         if after is None:
-            rows = await self._read(statements.FIRST_THREADS[order], (owner, limit + 1))
+            first = statements.FIRST_THREADS[order]
+            rows = await self._read(owner, first, share, owner, limit + 1)
         else:
-            cursor = (owner, after)
-            rows = await self._read_by_id(
-                statements.NEXT_THREADS[order], (*cursor, limit + 1)
-            )
-            if not rows and not await self._read_by_id(statements.FIND_THREAD, cursor):
+            following = statements.NEXT_THREADS[order]
+            rows = await self._read(owner, following, share, owner, after, limit + 1)
+            if not rows and not await self._read(
+                owner, statements.FIND_THREAD, owner, after
+            ):
                 raise NotFoundError(f"Thread {show(after)} not found")
-        page = _page(codec.THREAD, rows, limit, "Thread")
+        rows, last = await self._fill(rows, limit, statements.LOAD_THREAD, owner)
+        threads = codec.load_all(codec.THREAD, rows, "Thread")
         payloads = dict(rows)
-        for thread in page.data:
+        for thread in threads:
             if thread.id in payloads:  # or somebody has edited the row
                 self._remember(thread, owner, payloads[thread.id])
-        return page
+        return Page(data=threads, has_more=last is not None, after=last)
 
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
@@ -367,9 +380,9 @@ class ChatStore(Store[RequestContext]):
         owner = owner_id(context)
         name = f"Item {show(require_key(item.id))}"
         created_at = codec.sort_key(item.created_at, name)
-        payload = codec.dump(codec.ITEM, item, name)
+        payload = self._dump(codec.ITEM, item, name)
         params = (item.id, created_at, payload, owner, require_key(thread_id))
-        if not await self._write((statements.SAVE_ITEM, params)):
+        if not await self._write(owner, (statements.SAVE_ITEM, params)):
             raise NotFoundError(f"Thread {show(thread_id)} not found")
 
     async def save_item(
@@ -388,7 +401,7 @@ class ChatStore(Store[RequestContext]):
         """
         owner = owner_id(context)
         name = f"Item {show(item_id)}"
-        rows = await self._read_by_id(statements.LOAD_ITEM, (owner, thread_id, item_id))
+        rows = await self._read(owner, statements.LOAD_ITEM, owner, thread_id, item_id)
         return codec.load(codec.ITEM, _one(rows, name), name)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
@@ -404,6 +417,7 @@ class ChatStore(Store[RequestContext]):
             return
         now = datetime.now(UTC)
         await self._write(
+            owner,
             (statements.DELETE_THREAD, (now, owner, thread_id)),
             (statements.DELETE_THREAD_ITEMS, (owner, thread_id)),
             (statements.PURGE_THREADS, (now - TOMBSTONE_LIFETIME,)),
@@ -415,7 +429,8 @@ class ChatStore(Store[RequestContext]):
         """Delete an item of a thread."""
         owner = owner_id(context)
         if is_key(thread_id) and is_key(item_id):
-            await self._write((statements.DELETE_ITEM, (owner, thread_id, item_id)))
+            step = (statements.DELETE_ITEM, (owner, thread_id, item_id))
+            await self._write(owner, step)
 
     # --- shared steps
 
@@ -451,22 +466,17 @@ class ChatStore(Store[RequestContext]):
         return (self._id, owner, thread_id)
 
     async def _read(
-        self, statement: str, params: Sequence[object]
-    ) -> list[tuple[str, str]]:
+        self, owner: str, statement: str, *params: str | int
+    ) -> list[tuple[str, Any]]:
         self._begin_call()
-        return await self._database.read(statement, params)
-
-    async def _read_by_id(
-        self, statement: str, params: Sequence[object]
-    ) -> list[tuple[str, str]]:
         # An id that cannot be a key was never stored; the database is not asked.
         if not all(is_key(param) for param in params if isinstance(param, str)):
             return []
-        return await self._read(statement, params)
+        return await self._database.read(statement, params, owner=owner)
 
-    async def _write(self, *steps: tuple[str, Sequence[object]]) -> int:
+    async def _write(self, owner: str, *steps: tuple[str, Sequence[object]]) -> int:
         self._begin_call()
-        return await self._writes.run(self._database.write(*steps))
+        return await self._writes.run(self._database.write(*steps, owner=owner))
 
     def _begin_call(self) -> None:
         if not self._is_open:
@@ -490,27 +500,52 @@ class ChatStore(Store[RequestContext]):
                 "the same `asyncio.run`, or make a ChatStore for each loop."
             )
 
-    def _page_size(self, limit: int, order: str) -> int:
+    async def _fill(
+        self, rows: list[tuple[str, Any]], limit: int, load: str, *scope: str
+    ) -> tuple[list[tuple[str, str]], str | None]:
+        # Gives a page's rows, and the last one's id if there are more, readable or not.
+        # A row that is larger than its share has come without its payload (R42).
+        page: list[tuple[str, str]] = []
+        size, has_more = 0, len(rows) > limit
+        for row_id, payload in rows[:limit]:
+            if payload is None:
+                found = await self._read(scope[0], load, *scope, row_id)
+                if not found:  # it was deleted meanwhile
+                    continue
+                payload = found[0][1]
+            size += len(payload)
+            if page and size > self._max_page_bytes:
+                logger.warning(
+                    "A page was cut to max_page_bytes=%d", self._max_page_bytes
+                )
+                has_more = True
+                break
+            page.append((row_id, payload))
+        return page, page[-1][0] if has_more and page else None
+
+    def _dump(self, adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
+        payload = codec.dump(adapter, value, name)
+        size = len(payload.encode())
+        if size > self._max_item_bytes:
+            raise ValueError(
+                f"{name} cannot be stored: its JSON has {size} bytes, and max_item_bytes "
+                f"is {self._max_item_bytes}"
+            )
+        return payload
+
+    def _page_size(self, limit: int, order: str) -> tuple[int, int]:
+        # Gives the most rows, and how large they may be to come with the page.
         if order not in statements.FIRST_ITEMS:
             raise ValueError(f"order must be 'asc' or 'desc', not {show(order)}")
         if limit < 1:
             raise ValueError(f"limit must be at least 1, not {show(str(limit))}")
         if limit > self._max_page_size:
             logger.warning("A page was cut to max_page_size=%d", self._max_page_size)
-        return min(limit, self._max_page_size)
+        limit = min(limit, self._max_page_size)
+        return limit, self._max_page_bytes // (limit + 1)
 
 
 def _one(rows: list[tuple[str, str]], name: str) -> str:
     if not rows:
         raise NotFoundError(f"{name} not found")
     return rows[0][1]
-
-
-def _page(
-    adapter: TypeAdapter[list[T]], rows: list[tuple[str, str]], limit: int, what: str
-) -> Page[T]:
-    has_more = len(rows) > limit
-    del rows[limit:]
-    data = codec.load_all(adapter, rows, what)
-    # The cursor is the last row, readable or not, so that paging goes on past a bad one.
-    return Page(data=data, has_more=has_more, after=rows[-1][0] if has_more else None)

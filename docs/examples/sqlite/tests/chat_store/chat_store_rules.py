@@ -50,6 +50,9 @@ PROMISES = {
     "R39": "no message text and no password in logs or errors",
     "R40": "closing waits for writes, and a closed Store says so",
     "R41": "a save of a thread undoes nobody else's changes",
+    "R42": "rows and pages are bounded in bytes",
+    "R43": "no content costs much more than plain text",
+    "R44": "one owner's calls leave room for the others'",
 }
 
 KEPT, BROKEN, NOT_TESTED = "kept", "BROKEN", "not tested"

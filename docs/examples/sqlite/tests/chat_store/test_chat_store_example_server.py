@@ -127,6 +127,28 @@ def test_feedback_is_kept_in_the_thread(client: Client, probe: Probe) -> None:
     assert all(text in str(data) for text in ("msg_1", "msg_2", "positive", "negative"))
 
 
+@pytest.mark.parametrize(
+    ("request_type", "params"),
+    [
+        ("attachments.create", {"name": "a", "size": 1, "mime_type": "text/plain"}),
+        ("attachments.delete", {"attachment_id": "atc_1"}),
+        ("input.transcribe", {"audio_base64": "", "mime_type": "audio/wav"}),
+        ("threads.from_the_future", {}),
+    ],
+)
+def test_what_it_does_not_support_is_the_clients_mistake(
+    client: Client, request_type: str, params: dict[str, Any]
+) -> None:
+    status, answer = client.ask(request_type, **params)
+    assert status == 422
+    assert answer["error"]
+
+
+def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
+    large = user_input("x" * example_server.MAX_BODY)
+    assert client.ask("threads.create", input=large)[0] == 413
+
+
 def test_R41_feedback_that_is_given_at_once_is_all_kept(
     client: Client, probe: Probe
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -377,8 +377,8 @@ async def test_R22_a_page_reads_hardly_more_rows_than_it_has(
     read = database.read
     counts: list[int] = []
 
-    async def read_and_count(statement: str, params: Sequence[object]) -> list[Any]:
-        found = await read(statement, params)
+    async def read_and_count(*arguments: Any, **options: Any) -> list[Any]:
+        found = await read(*arguments, **options)
         counts.append(len(found))
         return found
 

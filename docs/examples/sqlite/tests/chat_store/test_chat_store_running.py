@@ -666,6 +666,15 @@ def test_R39_the_password_of_the_url_is_never_printed(
             assert password not in printed
 
 
+@async_test
+async def test_R39_white_space_around_a_url_is_forgiven(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    async with ChatStore(f" {probe.url}\n") as other:
+        assert await other.load_thread("thr_1", alice) == a_thread()
+
+
 @only_own
 @async_test
 async def test_R39_files_can_be_read_by_their_owner_only(

@@ -1,0 +1,250 @@
+"""What one caller may cost the others: R42 to R44 of the Store's contract."""
+
+import asyncio
+import logging
+import time
+from subprocess import TimeoutExpired
+from typing import Any
+
+import pytest
+from chat_store_adapter import only_own
+from chat_store_database import Probe
+from chat_store_processes import start_python
+from chat_store_tools import (
+    a_message,
+    a_thread,
+    an_attachment,
+    async_test,
+    finish,
+    walk,
+)
+from chat_store_under_test import ChatStore, RequestContext
+from chatkit.types import Page
+
+# --- R42: the size of a row, and of a page
+
+SIZES = [10, 5_000, 5_000, 5_000, 50_000, 10, 10, 50_000, 50_000, 9_000, 500]
+PAGE = 12_000
+
+
+async def fill_in_sizes(store: ChatStore, context: RequestContext) -> list[str]:
+    """Save a thread and an item for each size; give the numbers of their ids."""
+    numbers = [f"{number:02}" for number in range(len(SIZES))]
+    for number, size in zip(numbers, SIZES):
+        text = "x" * size
+        await store.save_thread(a_thread(f"thr_{number}", title=text), context)
+        item = a_message(f"msg_{number}", "thr_00", text)
+        await store.add_thread_item("thr_00", item, context)
+    return numbers
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("what", ["items", "threads"])
+@async_test
+async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+    order: str,
+) -> None:
+    numbers = await fill_in_sizes(store, alice)
+    if order == "desc":
+        numbers.reverse()
+    async with ChatStore(probe.url, max_page_bytes=PAGE) as small:
+
+        async def page(after: str | None) -> Page[Any]:
+            if what == "threads":
+                return await small.load_threads(4, after, order, alice)
+            return await small.load_thread_items("thr_00", after, 4, order, alice)
+
+        found: list[str] = []
+        after: str | None = None
+        has_more = True
+        while has_more:
+            one = await page(after)
+            assert one.data
+            sizes = [SIZES[int(row.id[-2:])] for row in one.data]
+            assert sum(sizes) < PAGE or len(sizes) == 1
+            found += [row.id[-2:] for row in one.data]
+            has_more, after = one.has_more, one.after
+    assert found == numbers
+    cuts = [it for it in caplog.records if "max_page_bytes" in it.getMessage()]
+    assert cuts
+    assert {record.levelno for record in cuts} == {logging.WARNING}
+
+
+@only_own
+@async_test
+async def test_R42_the_database_never_gives_much_more_than_a_page_may_hold(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await fill_in_sizes(store, alice)
+    async with ChatStore(probe.url, max_page_bytes=PAGE) as small:
+        database = small._database  # pyright: ignore[reportPrivateUsage]
+        read = database.read
+        given: list[int] = []  # in each answer of several rows
+
+        async def read_and_measure(*args: Any, **options: Any) -> list[Any]:
+            rows = await read(*args, **options)
+            if len(rows) > 1:
+                given.append(sum(len(payload or "") for _, payload in rows))
+            return rows
+
+        monkeypatch.setattr(database, "read", read_and_measure)
+        await small.load_thread_items("thr_00", None, 20, "asc", alice)
+        await small.load_thread_items("thr_00", "msg_03", 20, "asc", alice)
+        await small.load_threads(20, None, "desc", alice)
+        await small.load_threads(20, "thr_09", "desc", alice)
+    assert len(given) == 4
+    assert max(given) < PAGE
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000, "é" * 500])
+@async_test
+async def test_R42_what_is_too_large_is_refused_before_anything_is_sent(
+    store: ChatStore, alice: RequestContext, probe: Probe, text: str
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    async with ChatStore(probe.url, max_item_bytes=1_000) as small:
+        with probe.recorded(small) as sent:
+            for call in (
+                small.save_thread(a_thread(title=text), alice),
+                small.add_thread_item("thr_1", a_message(text=text), alice),
+                small.save_item("thr_1", a_message(text=text), alice),
+                small.save_attachment(an_attachment(name=text), alice),
+            ):
+                with pytest.raises(ValueError, match=r"max_item_bytes\b.*1000"):
+                    await call
+        assert sent == []
+        await small.add_thread_item("thr_1", a_message(text="x" * 500), alice)
+
+
+# --- R43: no content costs much more than plain text
+
+SIZE = 200_000
+HOSTILE = {
+    "digits": ("9" * 4_300 + " ") * (SIZE // 4_301),
+    "quotes behind a NUL": "\0" + '"' * SIZE,
+    "backslashes": "\\" * SIZE + "\0",
+    "NULs": "\0" * SIZE,
+    "stand-ins": "\ufffd" * SIZE,
+    "escapes": r"\u0000" * (SIZE // 6),
+    "brackets": "[" * SIZE,
+    "words of JSON": "NaN Infinity " * (SIZE // 13),
+    "four bytes": "\U0001f600" * (SIZE // 4),
+}
+
+
+async def cost_of(store: ChatStore, context: RequestContext, text: str) -> float:
+    """Give the CPU seconds that a text takes, in and out, in an item and a thread."""
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        thread = a_thread(title=text, metadata={"text": text})
+        await store.save_thread(thread, context)
+        await store.load_threads(1, None, "desc", context)
+        await store.add_thread_item("thr_1", a_message(text=text), context)
+        await store.load_thread_items("thr_1", None, 1, "desc", context)
+        best = min(best, time.process_time() - began)
+    return best
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@async_test
+async def test_R43_no_text_costs_much_more_than_plain_text_of_its_size(
+    store: ChatStore, alice: RequestContext, text: str
+) -> None:
+    plain = await cost_of(store, alice, "word " * (SIZE // 5))
+    # An escape is six bytes, and each is searched several times.
+    assert await cost_of(store, alice, text) < 25 * plain + 0.05
+
+
+DEEP_WIDGET = """
+from datetime import datetime
+
+from chatkit.types import WidgetItem
+from chatkit.widgets import DynamicWidgetRoot
+
+from chat_store_under_test import codec
+
+print("ready", flush=True)
+widget = DynamicWidgetRoot.model_construct(type="Card")
+inner = widget
+for _ in range(300):
+    inner.children = DynamicWidgetRoot.model_construct(type="Card")
+    inner = inner.children
+item = WidgetItem(id="wig_1", thread_id="thr_1", created_at=datetime.now(), widget=widget)
+try:
+    codec.dump(codec.ITEM, item, "Item wig_1")
+except ValueError as error:
+    print(error)
+"""
+
+
+@only_own
+def test_R43_a_widget_that_is_too_deep_to_be_written_is_refused_at_once() -> None:
+    process = start_python(DEEP_WIDGET)
+    try:
+        printed, errors = process.communicate(timeout=30)
+    except TimeoutExpired:
+        process.kill()
+        raise AssertionError("The widget is tried without end.") from None
+    assert "Item wig_1 cannot be stored" in printed, errors
+
+
+@async_test
+async def test_R43_nesting_that_json_cannot_be_written_for_is_refused(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(10_000):
+        nested = {"a": nested}
+    with pytest.raises(ValueError, match="Thread thr_1 cannot be stored"):
+        await finish(store.save_thread(a_thread(metadata=nested), alice))
+
+
+# --- R44: one owner's calls leave room for the others'
+
+
+@only_own
+@pytest.mark.parametrize("method", ["read", "write"])
+@async_test
+async def test_R44_whoever_asks_next_waits_for_few_of_another_owners_calls(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, method: str
+) -> None:
+    for context in (alice, bob):
+        await store.save_thread(a_thread(), context)
+    ended = 0
+
+    async def flood(number: int) -> None:
+        nonlocal ended
+        if method == "read":
+            await store.load_thread_items("thr_1", None, 20, "asc", alice)
+        else:
+            item = a_message(f"msg_{number}")
+            await store.add_thread_item("thr_1", item, alice)
+        ended += 1
+
+    calls = [asyncio.ensure_future(flood(number)) for number in range(300)]
+    await asyncio.sleep(0)
+    await finish(store.load_thread("thr_1", bob))
+    assert ended < 100
+    await finish(asyncio.gather(*calls), 60)
+
+
+@async_test
+async def test_R44_an_owner_alone_gets_all_that_was_asked_for(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    items = [a_message(f"msg_{number}") for number in range(200)]
+    adding = [store.add_thread_item("thr_1", item, alice) for item in items]
+    await finish(asyncio.gather(*adding), 60)
+    loading = [store.load_item("thr_1", item.id, alice) for item in items]
+    assert await finish(asyncio.gather(*loading), 60) == items
+    assert len(await walk(store, alice)) == 200
