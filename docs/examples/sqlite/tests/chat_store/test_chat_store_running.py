@@ -228,15 +228,17 @@ async def test_R32_a_status_check_reads_no_file_on_the_loops_thread(
 
 
 @async_test
-async def test_R33_the_pool_is_bounded(probe: Probe, alice: RequestContext) -> None:
+async def test_R33_the_pool_is_bounded(
+    probe: Probe, alice: RequestContext, bob: RequestContext
+) -> None:
     async with ChatStore(probe.url, auto_migrate=True, pool_size=3) as store:
         await save_one_of_each(store, alice)
-        calls = [*READS.values(), *WRITES.values()] * 10
-        await finish(
-            asyncio.gather(
-                *(call(store, alice) for call in calls), return_exceptions=True
-            )
-        )
+        calls = [
+            call(store, context)
+            for call in [*READS.values(), *WRITES.values()] * 10
+            for context in (alice, bob)  # each has turns of its own
+        ]
+        await finish(asyncio.gather(*calls, return_exceptions=True))
         # One more may be set apart for writing.
         assert probe.count_connections(store) <= 4
 
