@@ -57,7 +57,7 @@ def test_the_licence_is_ours() -> None:
 
 
 def test_no_conflict_is_left() -> None:
-    assert lines_with(r"^(<{7}|>{7}) \w") == []
+    assert lines_with(r"^(<{7} (?!before updating)|>{7} (?!after updating))") == []
 
 
 def test_no_path_of_a_machine() -> None:

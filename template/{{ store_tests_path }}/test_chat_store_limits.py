@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from chat_store_adapter import only_own
 from chat_store_database import Probe
-from chat_store_processes import start_python
 from chat_store_tools import (
     a_message,
     a_thread,
     an_attachment,
     async_test,
     finish,
+    start_python,
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
