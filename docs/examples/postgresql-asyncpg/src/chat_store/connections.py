@@ -1,6 +1,7 @@
 """PostgreSQL's connections, by asyncpg and its pool."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -89,9 +90,11 @@ class Connections:
         pool: "Pool | None" = None,
         prepared_statements: bool | None = None,
     ) -> None:
-        self._url = url or ""
+        # libpq has an option for this, and asyncpg an argument.
+        given_timeout = re.search(r"[?&]connect_timeout=(\d+)", url or "")
+        self._url = re.sub(r"(?<=[?&])connect_timeout=\d+&?", "", url or "")
         self._size = size
-        self._timeout = timeout
+        self._timeout = float(given_timeout[1]) if given_timeout else timeout
         self._prepares = prepared_statements
         self._given = pool
         self._pool = pool
@@ -127,7 +130,12 @@ class Connections:
                     f"PostgreSQL cannot be reached at {reason}"
                 ) from None
             raise OSError(reason) from None
-        except (ValueError, asyncpg.ClientConfigurationError):
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            if "root certificate" in str(error):
+                raise DatabaseError(
+                    "sslmode=verify-full and verify-ca need sslrootcert, the path of a file "
+                    "with the authorities to trust"
+                ) from None
             raise DatabaseError(
                 "asyncpg cannot read the URL: percent-encode what is special in its parts"
             ) from None

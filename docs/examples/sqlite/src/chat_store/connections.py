@@ -153,6 +153,7 @@ def connect(path: str, synchronous: str, timeout: float) -> sqlite3.Connection:
             time.sleep(0.02)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     except sqlite3.Error:
         connection.close()
         raise
