@@ -153,7 +153,8 @@ def connect(path: str, synchronous: str, timeout: float) -> sqlite3.Connection:
             time.sleep(0.02)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+        # What people have deleted is overwritten in the file.
+        connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection.close()
         raise
