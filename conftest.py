@@ -99,11 +99,6 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         return name if name.endswith(("test_render.py", "test_mistakes.py")) else nodeid
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Have one worker more than there are cores: some tests only wait."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Choose how pytest-xdist spreads the tests."""
     return _Scheduling(config, log)

@@ -232,10 +232,10 @@ async def test_R44_whoever_asks_next_waits_for_few_of_another_owners_calls(
             await store.add_thread_item("thr_1", item, alice)
         ended += 1
 
-    calls = [asyncio.ensure_future(flood(number)) for number in range(300)]
+    calls = [asyncio.ensure_future(flood(number)) for number in range(600)]
     await asyncio.sleep(0)
     await finish(store.load_thread("thr_1", bob))
-    assert ended < 100
+    assert ended < 300  # on SQLite, 64 writes share a commit
     await finish(asyncio.gather(*calls), 60)
 
 
