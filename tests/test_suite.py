@@ -1,9 +1,9 @@
 """The rendered promises: they pass for a covering set of answers, in all sorts of projects.
 
 Every way of answering a question is in one run at least, each flavor too, and so is every situation
-below. All promises are tried on each server's driver, and on SQLite with deterministic ids, which all of them
-meet; the other runs are of those that contexts and ids have a part in. `python -m scripts.matrix` runs
-the full suite.
+below. All promises are tried on each server's driver, and on SQLite with deterministic ids, which all
+of them meet; the other runs are of those that contexts and ids have a part in.
+`python -m scripts.matrix` runs the full suite.
 """
 
 import re

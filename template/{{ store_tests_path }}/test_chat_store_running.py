@@ -629,14 +629,13 @@ async def test_R39_errors_and_logs_never_contain_what_users_wrote(
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize("sent", ["1\n\x1b[2J2026 forged", "x" * 10_000, "\ud800"])
+FORGED = "1\n\x1b[2J2026 forged"
+
+
+@pytest.mark.parametrize("sent", [FORGED, "x" * 10_000, "\ud800"])
 @async_test
 async def test_R39_what_a_client_sends_is_shown_escaped_and_cut(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    caplog: pytest.LogCaptureFixture,
-    sent: str,
+    store: ChatStore, alice: RequestContext, sent: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
     for call in (
@@ -652,12 +651,21 @@ async def test_R39_what_a_client_sends_is_shown_escaped_and_cut(
             await call
         assert str(error.value).isprintable()
         assert len(str(error.value)) < 300
-    if len(sent) < 100 and sent.isascii():
-        await store.add_thread_item("thr_1", a_message(sent), alice)
-        probe.damage_item(sent)
-        assert await walk(store, alice) == []
-        [message] = [record.getMessage() for record in caplog.records]
-        assert message.isprintable()
+
+
+@async_test
+async def test_R39_the_log_shows_an_id_escaped(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    await store.add_thread_item("thr_1", a_message(FORGED), alice)
+    probe.damage_item(FORGED)
+    assert await walk(store, alice) == []
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.isprintable()
 
 
 def test_R39_the_password_of_the_url_is_never_printed(

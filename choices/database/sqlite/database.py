@@ -162,7 +162,8 @@ class Database:
             For each version, the oldest code that runs on it; empty for a database that
             is empty or does not exist.
         """
-        self._is_missing = not await asyncio.to_thread(self._exists)
+        exists = await asyncio.to_thread(os.path.exists, self._path)
+        self._is_missing = self._path != MEMORY and not exists
         if self._is_missing:
             return {}
         return await self._call(self._readers.run(_list_migrations), self._timeout)
@@ -183,9 +184,6 @@ class Database:
         except asyncio.CancelledError:
             cancelled.set()
             raise
-
-    def _exists(self) -> bool:
-        return self._path == MEMORY or os.path.exists(self._path)
 
     async def _call(self, call: Awaitable[T], timeout: float | None = None) -> T:
         try:

@@ -92,8 +92,8 @@ async def test_R11_any_text_of_1_to_255_characters_is_an_owner(
     store: ChatStore, probe: Probe, owner: str
 ) -> None:
     # The context may join the owner with something else, which counts.
-    room = 256 - len(owner_id(make_context("x")))
-    context = make_context(owner[:room])
+    rest = 256 - len(owner_id(make_context("x")))
+    context = make_context(owner[:rest])
     await save_one_of_each(store, context)
     assert await load_threads(store, context) == [a_thread(title="hello")]
     assert await load_items(store, context) == [a_message()]
@@ -117,9 +117,9 @@ async def test_R11_any_other_owner_is_refused(
 async def test_R11_an_owner_of_one_character_more_is_refused(
     store: ChatStore, probe: Probe, character: str
 ) -> None:
-    room = 256 - len(owner_id(make_context("x")))
-    assert len(owner_id(make_context(character * room))) == 255
-    await assert_is_refused(store, probe, make_context(character * (room + 1)))
+    rest = 256 - len(owner_id(make_context("x")))
+    assert len(owner_id(make_context(character * rest))) == 255
+    await assert_is_refused(store, probe, make_context(character * (rest + 1)))
 
 
 @async_test

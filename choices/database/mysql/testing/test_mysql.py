@@ -423,8 +423,6 @@ def test_an_item_that_the_server_does_not_take_is_an_error_that_names_both_sizes
 CLEAR_TEXT = """
 import struct
 
-from chat_store_under_test import DatabaseError
-
 received = []
 
 

@@ -1,8 +1,8 @@
 """Lets no owner keep the others from the database.
 
-Calls wait in one queue for a connection. Of each owner only so many are in it as there
-are connections, so whoever comes next waits for about that many, and not for all that
-somebody's script has asked for at once.
+Calls wait in one queue for a connection. Each owner has at most as many calls in it as
+there are connections. So another owner's call waits for about that many, and not for
+hundreds that one script has sent at once.
 """
 
 import asyncio

@@ -47,8 +47,7 @@ _NUL, _STAND_IN, _ESCAPED_STAND_IN = r"\u0000", "\ufffd", r"\ufffd"
 _TOO_LONG = b"0" * 4301
 _ALL_DIGITS_0 = bytes.maketrans(b"0123456789", b"0000000000")
 
-
-# At 126 levels of components, pydantic tries every kind at every level: for ever.
+# From 126 levels on, pydantic tries every kind of component at every level, without end.
 _MAX_WIDGET_DEPTH = 100
 
 
@@ -71,7 +70,7 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
         ValueError: The model holds what JSON cannot (a lone surrogate, NaN, infinity,
             an object that is not JSON), or could not be read again.
     """
-    if isinstance(value, WidgetItem) and _depth(value.widget) > _MAX_WIDGET_DEPTH:
+    if isinstance(value, WidgetItem) and _is_too_deep(value.widget):
         raise ValueError(
             f"{name} cannot be stored: its widget has more than {_MAX_WIDGET_DEPTH} levels"
         )
@@ -173,20 +172,16 @@ def sort_key(created_at: datetime, name: str) -> datetime:
         ) from None
 
 
-def _depth(widget: object) -> int:
-    level: list[object] = [widget]
-    for depth in range(_MAX_WIDGET_DEPTH + 1):
-        inner: list[object] = []
-        for component in level:
-            children: object = getattr(component, "children", None)
-            if isinstance(children, list):
-                inner += cast(list[object], children)
-            elif children is not None:
-                inner.append(children)
-        if not inner:
-            return depth + 1
-        level = inner
-    return _MAX_WIDGET_DEPTH + 1
+def _is_too_deep(widget: object) -> bool:
+    level = [widget]
+    for _ in range(_MAX_WIDGET_DEPTH):
+        level = [child for component in level for child in _children(component)]
+    return bool(level)
+
+
+def _children(component: object) -> list[object]:
+    children: object = getattr(component, "children", None) or []
+    return cast(list[object], children) if isinstance(children, list) else [children]
 
 
 def _dump_readable(adapter: TypeAdapter[list[T]], value: T) -> bytes:

@@ -43,9 +43,8 @@ class ChatStore(Store[RequestContext]):
     nobody else's are seen or changed. A context without an owner raises `OwnerError`.
     Loading what is absent or another owner's raises `NotFoundError`, deleting it does
     nothing. Arguments that are saved are not changed. What cannot be stored raises
-    `ValueError`: an id that is no key (see `keys.py`), content that is not JSON, or
-    too much of it.
-    Every method that asks the database can raise `DatabaseError`.
+    `ValueError`: an id that is no key (see `keys.py`), content that is not JSON, or too
+    much of it. Every method that asks the database can raise `DatabaseError`.
 
     Args:
         url: Where the database is; by default the environment variable CHAT_STORE_URL.

@@ -52,7 +52,7 @@ PROMISES = {
     "R41": "a save of a thread undoes nobody else's changes",
     "R42": "rows and pages are bounded in bytes",
     "R43": "no content costs much more than plain text",
-    "R44": "one owner's calls leave room for the others'",
+    "R44": "one owner's calls do not block the others'",
 }
 
 KEPT, BROKEN, NOT_TESTED = "kept", "BROKEN", "not tested"

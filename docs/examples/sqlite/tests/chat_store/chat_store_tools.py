@@ -189,7 +189,7 @@ def stored_rows(probe: Probe) -> list[list[tuple[Any, ...]]]:
 
 
 def count_rows(probe: Probe, table: str) -> int:
-    """Count the rows of a table, whoever owns them, around the Store."""
+    """Count the rows of a table, of all owners, around the Store."""
     return len(probe.query(f"SELECT 1 FROM {table}"))
 
 
