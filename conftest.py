@@ -17,7 +17,7 @@ from devtools import history as history_of_the_template
 from devtools.combinations import FLAVORS
 from devtools.databases import EXCUSED, IN_CI, MissingError, give_up, server_database
 from devtools.rendered import import_rendered
-from devtools.rendering import FIRST, commit, copy_tree, render
+from devtools.rendering import FIRST, commit, copy_tree, render, run
 
 # No setting of the machine's git reaches the tests, nor a repository that git works for right now.
 for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
@@ -97,6 +97,27 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         name = nodeid.partition("::")[0]
         return name if name.endswith(("test_render.py", "test_mistakes.py")) else nodeid
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], str]) -> Path:
+    """A directory with the certificates of two authorities, and of a server that one has signed."""
+    directory: Path = tmp_path_factory.mktemp("certificates")
+    for name in ("right", "wrong"):
+        request = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name}"
+        call(tool, directory, f"{request} -keyout {name}.key -out {name}.crt")
+    (directory / "name").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
+    request = "req -newkey rsa:2048 -nodes -subj /CN=server"
+    call(tool, directory, f"{request} -keyout server.key -out server.csr")
+    sign = "x509 -req -in server.csr -CA right.crt -CAkey right.key -CAcreateserial -days 2"
+    call(tool, directory, f"{sign} -extfile name -out server.crt")
+    return directory
+
+
+def call(tool: Callable[[str], str], directory: Path, arguments: str) -> None:
+    """Run openssl."""
+    done = run(tool("openssl"), *arguments.split(), cwd=directory)
+    assert done.returncode == 0, done.stdout
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

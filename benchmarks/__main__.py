@@ -80,7 +80,7 @@ class Run:
         path = os.pathsep.join([str(project / "src"), str(ROOT)])
         return subprocess.run(
             [sys.executable, "-W", "ignore", "-m", module, *arguments],
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "", **environment},
             cwd=project,
             stdout=subprocess.PIPE,
             text=True,

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from .drivers import POOL, Driver
 from .measuring import Call
-from .workload import OWNER, PAGE, SIZE, TASKS, a_new_message, own_thread, text_of
+from .workload import PAGE, SIZE, TASKS, a_new_message, own_thread, text_of
 
 ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 
@@ -46,19 +46,19 @@ class ByHand:
         self._statements = statements
 
     async def load_thread_items(
-        self, thread_id: str, after: str | None, limit: int, order: str, context: object
+        self, thread_id: str, after: str | None, limit: int, order: str, owner: str
     ) -> Page[ThreadItem]:
         rows = await self._driver.fetch(
-            self._statements.FIRST_ITEMS[order], (2**20, OWNER, thread_id, limit + 1)
+            self._statements.FIRST_ITEMS[order], (2**20, owner, thread_id, limit + 1)
         )
         items = [ITEM.validate_json(data) for _, data in rows[:limit]]
         has_more = len(rows) > limit
         return Page(data=items, has_more=has_more, after=items[-1].id if has_more else None)
 
-    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: object) -> None:
+    async def add_thread_item(self, thread_id: str, item: ThreadItem, owner: str) -> None:
         created_at = self._driver.instant(item.created_at)
         payload = ITEM.dump_json(item).decode()
-        params = (item.id, created_at, payload, OWNER, thread_id)
+        params = (item.id, created_at, payload, owner, thread_id)
         await self._driver.execute(self._statements.SAVE_ITEM, params)
 
 
@@ -87,43 +87,43 @@ CREATE INDEX ON items (thread_id, created_at)
         with psycopg.connect(url) as connection:
             connection.execute(self.TABLES)
 
-    async def load_thread(self, thread_id: str, context: object) -> ThreadMetadata:
+    async def load_thread(self, thread_id: str, owner: str) -> ThreadMetadata:
         with psycopg.connect(self._url) as connection, connection.cursor() as cursor:
             cursor.execute(
-                "SELECT data FROM threads WHERE id = %s AND user_id = %s", (thread_id, OWNER)
+                "SELECT data FROM threads WHERE id = %s AND user_id = %s", (thread_id, owner)
             )
             [(data,)] = cursor.fetchall()
             return ThreadMetadata.model_validate(data)
 
-    async def save_thread(self, thread: ThreadMetadata, context: object) -> None:
+    async def save_thread(self, thread: ThreadMetadata, owner: str) -> None:
         payload = Jsonb(thread.model_dump(mode="json"))
         with psycopg.connect(self._url) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO threads (id, user_id, created_at, data) VALUES (%s, %s, %s, %s) "
                 "ON CONFLICT (id) DO UPDATE SET data = excluded.data",
-                (thread.id, OWNER, thread.created_at, payload),
+                (thread.id, owner, thread.created_at, payload),
             )
 
     async def load_thread_items(
-        self, thread_id: str, after: str | None, limit: int, order: str, context: object
+        self, thread_id: str, after: str | None, limit: int, order: str, owner: str
     ) -> Page[ThreadItem]:
         with psycopg.connect(self._url) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT data FROM items WHERE thread_id = %s AND user_id = %s "
                 "ORDER BY created_at DESC LIMIT %s",
-                (thread_id, OWNER, limit + 1),
+                (thread_id, owner, limit + 1),
             )
             rows = cursor.fetchall()
         items = [ITEM.validate_python(data) for (data,) in rows[:limit]]
         return Page(data=items, has_more=len(rows) > limit)
 
-    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: object) -> None:
+    async def add_thread_item(self, thread_id: str, item: ThreadItem, owner: str) -> None:
         payload = Jsonb(item.model_dump(mode="json"))
         with psycopg.connect(self._url) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO items (id, thread_id, user_id, created_at, data) "
                 "VALUES (%s, %s, %s, %s, %s)",
-                (item.id, thread_id, OWNER, item.created_at, payload),
+                (item.id, thread_id, owner, item.created_at, payload),
             )
 
 

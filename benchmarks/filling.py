@@ -4,7 +4,7 @@ Without statistics a planner guesses, and a fresh connection was four times slow
 """
 
 from .drivers import Driver
-from .workload import OWNER, a_message
+from .workload import a_message, owner_of
 
 _FIRST_SECOND = 1_767_225_600
 """When the first item was made, in seconds since 1970; one a second follows."""
@@ -28,7 +28,7 @@ def item_id(number: int) -> str:
 
 
 async def fill(driver: Driver, thread_id: str, length: int, size: int) -> None:
-    """Fill a thread that is there.
+    """Fill a thread of the first user's that is there.
 
     Args:
         driver: The database.
@@ -47,7 +47,7 @@ WITH digits AS ({ten}), numbers AS (
     SELECT {" + ".join(f"{10**place} * d{place}.d" for place in digits)} AS n
     FROM {" CROSS JOIN ".join(f"digits AS d{place}" for place in digits)}
 )
-SELECT '{OWNER}', '{thread_id}', replace('{item_id(0)}', '0', {number}),
+SELECT '{owner_of(0)}', '{thread_id}', replace('{item_id(0)}', '0', {number}),
     {time.format(f"({_FIRST_SECOND} + n)")}, n,
     {json.format(f"replace({parameter}, '#', {number})")}
 FROM numbers ORDER BY n

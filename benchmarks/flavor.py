@@ -39,7 +39,7 @@ from .table import (
     STORE,
     TURN,
 )
-from .workload import OWNER, SIZE, SMALL, TASKS, Operations, a_thread, a_widget
+from .workload import SMALL, TASKS, Operations, a_thread, a_widget, owner_of
 
 SHORT_LENGTH = 1_000
 
@@ -50,7 +50,7 @@ async def measure(
     """Measure all cases of a flavor, on an empty database."""
     package: Any = importlib.import_module("chat_store")
     statements = importlib.import_module("chat_store.statements")
-    context = package.RequestContext(user_id=OWNER)
+    context_of = package.RequestContext
     store = package.ChatStore(url, pool_timeout=60)
     driver = DRIVERS[flavor](url)
     is_postgresql = flavor.startswith("postgresql")
@@ -65,15 +65,15 @@ async def measure(
     await driver.open()
     async with store, AsyncExitStack() as stack:
         stack.push_async_callback(driver.close)
-        ours = Operations(store, context)
-        by_hand = Operations(contestants.ByHand(driver, statements), context)
+        ours = Operations(store, context_of)
+        by_hand = Operations(contestants.ByHand(driver, statements), str)
         await ours.prepare()
-        threads = {"thr_page": (SHORT_LENGTH, SIZE)}
-        threads |= {"thr_short": (SHORT_LENGTH, SMALL), "thr_long": (length, SMALL)}
+        await ours.fill()
+        threads = {"thr_short": SHORT_LENGTH, "thr_long": length}
         if not adds_only:
-            for thread_id, (items, size) in threads.items():
-                await store.save_thread(a_thread(thread_id), context)
-                await fill(driver, thread_id, items, size)
+            for thread_id, items in threads.items():
+                await store.save_thread(a_thread(thread_id), context_of(owner_of(0)))
+                await fill(driver, thread_id, items, SMALL)
             await analyze(driver)
 
         adding: dict[str, Call] = {STORE: ours.add, BY_HAND: by_hand.add}
@@ -85,23 +85,22 @@ async def measure(
         if adds_only:
             return found
 
-        last = {STORE: ours.page("thr_page"), BY_HAND: by_hand.page("thr_page")}
         if not is_sqlite:
-            await compare(LAST, last, 16)
+            await compare(LAST, {STORE: ours.load_last, BY_HAND: by_hand.load_last}, 16)
         if is_postgresql:
-            guide = Operations(contestants.Guide(url), context)
+            guide = Operations(contestants.Guide(url), str)
             await guide.prepare()
             await compare(TURN, {STORE: ours.turn, GUIDE: guide.turn}, 16)
         for case, order in zip(PAGES, ("asc", "desc", "desc"), strict=True):
             calls: dict[str, Call] = {}
             for name, thread_id in {SHORT: "thr_short", LONG: "thr_long"}.items():
-                after = item_id(threads[thread_id][0] // 2) if case == "middle page" else None
+                after = item_id(threads[thread_id] // 2) if case == "middle page" else None
                 calls[name] = ours.page(thread_id, order, after)
             await compare(case, calls, 1)
         found[STALL] = await in_rounds(
             {
-                STORE: partial(longest_stall, ours.mix("thr_page"), TASKS, seconds),
-                BY_HAND: partial(longest_stall, by_hand.mix("thr_page"), TASKS, seconds),
+                STORE: partial(longest_stall, ours.mix, TASKS, seconds),
+                BY_HAND: partial(longest_stall, by_hand.mix, TASKS, seconds),
             },
             rounds,
         )

@@ -1,10 +1,11 @@
 """What is stored and asked for, and the operations: what a ChatKit server calls of its Store.
 
-All contestants are given the same. Each task has a thread of its own to write to, as each user has.
+All contestants are given the same. Each task is a user of its own, with a thread of its own.
 """
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,6 @@ from chatkit.widgets import Badge, Caption, Col, Image, ListView, ListViewItem, 
 
 from .measuring import Call
 
-OWNER = "bench"
 TASKS = 64
 """The most tasks that work at the same time."""
 
@@ -58,8 +58,13 @@ _QUESTION = UserMessageItem(
 )
 
 
+def owner_of(task: int) -> str:
+    """Name the user that a task is."""
+    return f"user_{task}"
+
+
 def own_thread(task: int) -> str:
-    """Name the thread that only one task writes to."""
+    """Name the thread that only one task uses."""
     return f"thr_own_{task}"
 
 
@@ -112,49 +117,58 @@ class Operations:
 
     Args:
         store: Has the SDK's methods that are called.
-        context: The request.
+        context_of: Makes the request of a user.
     """
 
-    def __init__(self, store: Any, context: object) -> None:
+    def __init__(self, store: Any, context_of: Callable[[str], object]) -> None:
         self._store = store
-        self._context = context
+        self._contexts = [context_of(owner_of(task)) for task in range(TASKS)]
 
     async def prepare(self) -> None:
         """Save each task's own thread."""
         for task in range(TASKS):
-            await self._store.save_thread(a_thread(own_thread(task)), self._context)
+            await self._store.save_thread(a_thread(own_thread(task)), self._contexts[task])
+
+    async def fill(self) -> None:
+        """Add as many items as a page has to each task's own thread."""
+        for _ in range(PAGE):
+            await asyncio.gather(*map(self.add, range(TASKS)))
 
     async def add(self, task: int) -> None:
         """Add an item."""
-        await self._store.add_thread_item(own_thread(task), a_new_message(task), self._context)
+        context = self._contexts[task]
+        await self._store.add_thread_item(own_thread(task), a_new_message(task), context)
 
-    def page(self, thread_id: str, order: str = "desc", after: str | None = None) -> Call:
-        """Load a page of a thread; the last twenty items, unless told otherwise."""
+    async def load_last(self, task: int) -> None:
+        """Load the last twenty items of a task's own thread."""
+        await self._load(task, own_thread(task), None, "desc")
+
+    def page(self, thread_id: str, order: str, after: str | None) -> Call:
+        """Load a page of a thread of the first user's."""
 
         async def load(task: int) -> None:
-            page = await self._store.load_thread_items(thread_id, after, PAGE, order, self._context)
-            assert len(page.data) == PAGE
+            await self._load(0, thread_id, after, order)
 
         return load
 
-    def mix(self, thread_id: str) -> Call:
-        """Add an item and load the last page of a thread, then let others run, as a server does."""
-        load = self.page(thread_id)
-
-        async def call(task: int) -> None:
-            await self.add(task)
-            await load(task)
-            await asyncio.sleep(0)
-
-        return call
+    async def mix(self, task: int) -> None:
+        """Add an item and load the last page, then let others run, as a server does."""
+        await self.add(task)
+        await self.load_last(task)
+        await asyncio.sleep(0)
 
     async def turn(self, task: int) -> None:
         """Do what the SDK does when a user asks something and the assistant answers."""
-        thread_id = own_thread(task)
+        thread_id, context = own_thread(task), self._contexts[task]
         question = _QUESTION.model_copy(update=_new(task))
-        await self._store.load_thread(thread_id, self._context)
-        await self._store.add_thread_item(thread_id, question, self._context)
-        await self._store.load_thread_items(thread_id, None, PAGE, "desc", self._context)
+        await self._store.load_thread(thread_id, context)
+        await self._store.add_thread_item(thread_id, question, context)
+        await self._store.load_thread_items(thread_id, None, PAGE, "desc", context)
         await self.add(task)
         await self.add(task)
-        await self._store.save_thread(a_thread(thread_id), self._context)
+        await self._store.save_thread(a_thread(thread_id), context)
+
+    async def _load(self, task: int, thread_id: str, after: str | None, order: str) -> None:
+        context = self._contexts[task]
+        page = await self._store.load_thread_items(thread_id, after, PAGE, order, context)
+        assert len(page.data) == PAGE

@@ -29,7 +29,6 @@ from devtools.rendered import (
     start_script,
     wait_until,
 )
-from devtools.rendering import run
 
 PASSWORD = "s3cret-passw0rd"
 ON_SERVERS = [name for name, way in FLAVORS.items() if way["store_database"] in servers()]
@@ -170,27 +169,6 @@ def test_a_server_that_never_answers_is_an_error_in_time(
         place = f"127.0.0.1:{listener.getsockname()[1]}"
         silent = url.replace(urlsplit(url).netloc.rpartition("@")[2], place)
         assert run_script(project, OPEN_SILENT, silent).startswith("Database")
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], str]) -> Path:
-    """A directory with the certificates of two authorities, and of a server that one has signed."""
-    directory: Path = tmp_path_factory.mktemp("certificates")
-    for name in ("right", "wrong"):
-        request = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name}"
-        call(tool, directory, f"{request} -keyout {name}.key -out {name}.crt")
-    (directory / "name").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
-    request = "req -newkey rsa:2048 -nodes -subj /CN=server"
-    call(tool, directory, f"{request} -keyout server.key -out server.csr")
-    sign = "x509 -req -in server.csr -CA right.crt -CAkey right.key -CAcreateserial -days 2"
-    call(tool, directory, f"{sign} -extfile name -out server.crt")
-    return directory
-
-
-def call(tool: Callable[[str], str], directory: Path, arguments: str) -> None:
-    """Run openssl."""
-    done = run(tool("openssl"), *arguments.split(), cwd=directory)
-    assert done.returncode == 0, done.stdout
 
 
 def test_tls_is_verified_against_the_authority_that_the_url_names(

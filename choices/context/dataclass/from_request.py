@@ -1,4 +1,6 @@
     return RequestContext(
         user_id=request.headers.get("x-user-id", ""),
-        request_id=request.headers.get("idempotency-key"),
+{% if store_id_format == "deterministic" %}
+        request_id=request_id(request.headers.get("idempotency-key"), body),
+{% endif %}
     )

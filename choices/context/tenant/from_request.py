@@ -1,5 +1,7 @@
     return RequestContext(
         tenant_id=request.headers.get("x-tenant-id", ""),
         user_id=request.headers.get("x-user-id", ""),
-        request_id=request.headers.get("idempotency-key"),
+{% if store_id_format == "deterministic" %}
+        request_id=request_id(request.headers.get("idempotency-key"), body),
+{% endif %}
     )

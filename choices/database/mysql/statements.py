@@ -208,6 +208,14 @@ SELECT 1 FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_name = 'chatkit_migrations'
 """
 
+TLS_CIPHER = """
+SHOW SESSION STATUS LIKE 'Ssl_cipher'
+"""
+
+CLIENT_HOST = """
+SELECT SUBSTRING_INDEX(USER(), '@', -1)
+"""
+
 LIST_MIGRATIONS = """
 SELECT version, runs_with FROM chatkit_migrations
 """

@@ -66,6 +66,12 @@ def describe(error: Exception) -> DatabaseError:
     return DatabaseError(f"PostgreSQL refused: {message(error)}{code}")
 
 
+async def is_exposed(connection: Connection) -> bool:
+    """Tell whether what is sent crosses a network without TLS."""
+    # NULL for a Unix socket.
+    return await connection.fetch(statements.IS_EXPOSED) == [(True,)]
+
+
 async def apply(migration: Migration, connection: Connection) -> bool | None:
     """Apply a migration and record it, unless that has been done.
 

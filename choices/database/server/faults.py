@@ -484,6 +484,18 @@ async def test_R40_closing_ends_when_the_network_loses_everything(
     await finish(remote.close())
 
 
+@async_test
+async def test_R33_a_statement_has_a_time_of_its_own_however_long_a_connection_may_take(
+    store: ChatStore, alice: RequestContext, probe: Probe, proxy: Proxy
+) -> None:
+    await save_one_of_each(store, alice)
+    options = DatabaseOptions(pool_timeout=15.0, statement_timeout=0.5)
+    async with ChatStore(proxy.url(probe), **options) as remote:
+        await finish(remote.load_thread("thr_1", alice))
+        with proxy.swallowing(), pytest.raises(DatabaseTimeoutError, match="0.5 s"):
+            await finish(remote.load_thread("thr_1", alice))
+
+
 def lost_options() -> DatabaseOptions:
     """Give short waits, and connections enough for a call of each method at once."""
     return DatabaseOptions(

@@ -456,6 +456,31 @@ def test_a_password_is_not_sent_in_clear_text_without_tls(project: Path) -> None
     assert time.monotonic() - began < 5  # it is not tried again
 
 
+PREFERRED = """
+from chat_store import dialect, statements
+
+# As if another machine were the server's.
+dialect._is_this_machine = lambda host: False
+store = ChatStore(arguments[1], auto_migrate=True)
+async with store, store.connected() as database:
+    await save_one_of_each(store, alice)
+    [(_, cipher)] = await database.read(statements.TLS_CIPHER)
+    print(bool(cipher), await database.is_exposed())
+"""
+
+
+def test_tls_is_tried_where_it_is_preferred_and_status_knows_where_it_is_missing(
+    project: Path, server: Any, url: str, certificates: Path
+) -> None:
+    preferred = f"{url}?tls=preferred"
+    assert run_script(project, PREFERRED, url, preferred) == "False True\n"
+    with DATABASE.with_tls(server, certificates):
+        # The default for a server that is elsewhere.
+        assert run_script(project, PREFERRED, url, url) == "True False\n"
+        off = f"{url}?tls=off"
+        assert run_script(project, PREFERRED, url, off) == "False True\n"
+
+
 HOSTILE = [
     *("--character-set-server=latin1", "--sql-mode=", "--default-storage-engine=MyISAM"),
     *("--transaction-isolation=SERIALIZABLE", "--autocommit=0", "--default-time-zone=+09:00"),

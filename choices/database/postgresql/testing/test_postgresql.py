@@ -296,3 +296,105 @@ def test_a_call_whose_connection_is_cut_while_it_waits_succeeds_on_another(
     project: Path, url: str
 ) -> None:
     run_script(project, CUT, url)
+
+
+# --- Networks
+
+EXPOSED = """
+import socket
+from urllib.parse import urlsplit
+
+_, port = urlsplit(url).netloc.rsplit(":", 1)
+
+
+async def pass_on(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
+
+
+async def forward(reader, writer):
+    # The server sees another address than its own.
+    to = await asyncio.open_connection("127.0.0.1", int(port), local_addr=("127.0.0.2", 0))
+    await asyncio.gather(pass_on(reader, to[1]), pass_on(to[0], writer))
+
+
+async def is_exposed(url):
+    store = ChatStore(url)
+    async with store.connected() as database:
+        return await database.is_exposed()
+
+
+forwarder = await asyncio.start_server(forward, "127.0.0.1", 0)
+elsewhere = forwarder.sockets[0].getsockname()[1]
+print(await is_exposed(url), await is_exposed(url.replace(port, str(elsewhere))))
+"""
+
+
+def test_status_knows_where_a_connection_crosses_a_network_without_tls(
+    project: Path, server: Any, url: str, certificates: Path
+) -> None:
+    account = DATABASE.create_account(url, "s3cret")  # which may come from any address
+    assert run_script(project, EXPOSED, account) == "False True\n"
+    with DATABASE.with_tls(server, certificates):
+        assert run_script(project, EXPOSED, account) == "False False\n"
+
+
+VERIFY_FULL = "print(await fails(ChatStore(url).open()))"
+
+
+def test_a_certificate_to_check_without_an_authority_is_an_error_that_says_so(
+    project: Path, server: Any, url: str, certificates: Path
+) -> None:
+    with DATABASE.with_tls(server, certificates):
+        printed = run_script(project, VERIFY_FULL, f"{url}?sslmode=verify-full")
+    assert "sslrootcert" in printed or "root certificate" in printed
+
+
+SILENT = """
+import socket
+
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    silent = f"postgresql://127.0.0.1:{listener.getsockname()[1]}/chat?connect_timeout=1"
+    store = ChatStore(silent, pool_timeout=5)
+    print(await fails(store.open()))
+"""
+
+
+def test_libpqs_connect_timeout_is_understood_by_each_driver(project: Path) -> None:
+    assert "did not answer within" in run_script(project, SILENT, "")
+
+
+# --- Row-level security, as docs/security.md has it
+
+FENCED = """
+from fenced_store import FencedStore
+
+as_owner, as_application = arguments
+async with FencedStore(as_application) as store:
+    for context in (alice, bob):
+        await save_one_of_each(store, context)
+    for call in [*READS.values(), *WRITES.values()]:
+        await call(store, bob)
+    assert (await store.load_thread("thr_1", alice)).title == "hello"
+    await asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(50)))
+    async with store.connected() as database:
+        everything = "SELECT owner_id FROM chatkit_threads"
+        whose = {whose for (whose,) in await database.read(everything, owner="alice")}
+        print(whose, await database.read(everything))
+        stolen = "UPDATE chatkit_items SET owner_id = 'bob' WHERE owner_id = $1"
+        print(await fails(database.write((stolen, ("alice",)), owner="alice")))
+"""
+
+
+def test_row_level_security_shows_a_call_only_its_owners_rows(project: Path, url: str) -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    [policies] = re.findall("```sql\n(.*?)```", page, re.DOTALL)
+    [module] = re.findall("```python\n(.*?)```", page, re.DOTALL)
+    (project / "src" / "fenced_store.py").write_text(module, encoding="utf-8")
+    migrated(project, url)
+    query(url, policies)
+    account = DATABASE.create_account(url, "s3cret")
+    whose, refused = run_script(project, FENCED, url, account).splitlines()
+    assert whose == "{'alice'} []"
+    assert "row-level security" in refused
