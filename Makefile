@@ -18,7 +18,7 @@ help:  ## Show this list
 	@echo "make bench     measure the Store beside the driver and what others use (BENCH=--quick: some minutes)"
 	@echo "make docs      build the documentation as a site, in build/site"
 	@echo "make release VERSION=1.2.0   check and commit a release; CONTRIBUTING.md says how"
-	@echo "make lint   check and format-check the template's own Python"
+	@echo "make lint   check the template's own Python: ruff and mypy"
 	@echo "make clean  remove .venv and everything else that the above made"
 	@echo
 	@echo "Another Python than $(PYTHON): make test PYTHON=python3.13 (after make clean)"

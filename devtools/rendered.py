@@ -31,6 +31,7 @@ from chat_store_tools import (
     NOON, READS, WRITES, a_message, a_thread, an_attachment, eventually, finish,
     save_one_of_each, walk,
 )
+from chatkit.store import NotFoundError
 from chat_store_under_test import ChatStore, DatabaseError, DatabaseTimeoutError, SchemaError
 
 alice = make_context("alice", "request-of-alice")

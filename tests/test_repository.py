@@ -96,11 +96,6 @@ def test_our_own_python_is_clean(tool: Callable[[str], str]) -> None:
         assert done.returncode == 0, done.stdout
 
 
-def test_our_own_python_is_typed(tool: Callable[[str], str], tmp_path: Path) -> None:
-    done = run(tool("mypy"), f"--cache-dir={tmp_path}", cwd=ROOT)
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.parametrize(
     "name", sorted(name for name in names_of(ROOT) if name.endswith((".sh", ".ci/run")))
 )

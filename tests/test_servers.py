@@ -195,6 +195,17 @@ async with ChatStore(pool=pool, auto_migrate=True) as store:
     await asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(20)))
     assert (await store.load_thread("thr_1", alice)).title == "hello"
     assert await walk(store, alice) == [a_message(text="hello")]
+    # What is written late, and again without a change.
+    thread = await store.load_thread("thr_1", alice)
+    for _ in range(2):
+        await store.save_thread(a_thread(title="hello"), alice)
+        await store.add_thread_item("thr_1", a_message(text="hello"), alice)
+    await store.delete_thread("thr_1", alice)
+    for late in (thread, a_thread(title="late")):
+        assert isinstance(await fails(store.save_thread(late, alice)), NotFoundError)
+    late = store.add_thread_item("thr_1", a_message(text="late"), alice)
+    assert isinstance(await fails(late), NotFoundError)
+    assert (await store.load_threads(9, None, "asc", alice)).data == []
 """
 
 

@@ -21,7 +21,7 @@ from . import statements
 from .connections import DRIVER, DRIVER_ERRORS, Connection, Target, error_code
 from .errors import DatabaseError, DatabaseTimeoutError
 from .keys import show
-from .migrate import Migration
+from .migrate import Migration, split
 
 _EXAMPLE = "mysql://chat@localhost/chat"
 _OPTIONS = ("tls", "tls_ca", "unix_socket")
@@ -148,10 +148,9 @@ async def _apply_locked(migration: Migration, connection: Connection) -> bool:
     await connection.run(statements.CREATE_MIGRATIONS)
     if migration.version in dict(await connection.fetch(statements.LIST_MIGRATIONS)):
         return False
-    for statement in re.split(r"(?<=;)\n", migration.sql):
+    for statement in split(migration.sql):
         try:
-            if statement.strip():
-                await connection.run(statement)
+            await connection.run(statement)
         except DRIVER_ERRORS as error:
             if error_code(error) not in _DONE_BEFORE:
                 raise

@@ -6,13 +6,12 @@ URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
 (`?options=-csearch_path%3Dchat`).
 """
 
-import re
 from urllib.parse import SplitResult, urlsplit
 
 from . import statements
 from .connections import DRIVER, Connection, message, sqlstate
 from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
-from .migrate import Migration
+from .migrate import Migration, split
 
 _EXAMPLE = "postgresql://localhost/chat"
 
@@ -105,9 +104,8 @@ async def _apply_outside(migration: Migration, connection: Connection) -> bool |
     if not is_locked:
         return None
     # Statements that are sent together would be one transaction.
-    scripts = [part for part in re.split(r"(?<=;)\n", migration.sql) if part.strip()]
     try:
-        return await _apply_locked(migration, scripts, connection)
+        return await _apply_locked(migration, split(migration.sql), connection)
     finally:
         await connection.fetch(statements.UNLOCK)
 
