@@ -16,9 +16,7 @@ version = "1.0"
 requires-python = ">=3.11"
 """
 
-SECTION = re.search(
-    "## Wheels\n(.*?)\n## ", (ROOT / "docs/own.md").read_text("utf-8"), re.DOTALL
-)
+SECTION = re.search("## Wheels\n(.*?)\n## ", (ROOT / "docs/own.md").read_text("utf-8"), re.DOTALL)
 BLOCKS = re.findall("```toml\n(.*?)```", SECTION[1] if SECTION else "", re.DOTALL)
 BACKENDS = {re.findall(r'requires = \["([^"]+)', block)[0]: block for block in BLOCKS}
 

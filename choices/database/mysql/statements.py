@@ -17,17 +17,17 @@ WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
 # emptied row, so that a stream which still runs cannot bring the thread back: the row
 # accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
-# changed means that it was refused; so a refusal must not come to the update, where some
-# clients are told of rows found, not changed. The lock makes it wait for a deletion that
+# changed means that it was refused. A refusal must not come to the update, since some
+# clients are told of the rows that it finds. The lock makes it wait for a deletion that
 # is under way. The last parameter says that the thread is new and empty: it then leaves
-# the data of a live row alone, as when a request is made a second time.
+# the data of a live row alone, as when a request is made a second time. MySQL damages a
+# large payload that is a column of `new`.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data)
-SELECT new.owner_id, new.id, new.created_at, new.data
-FROM (
-    SELECT CAST(? AS BINARY) AS owner_id, CAST(? AS BINARY) AS id, ? AS created_at,
-        ? AS data
-) AS new
+WITH new AS (
+    SELECT CAST(? AS BINARY) AS owner_id, CAST(? AS BINARY) AS id, ? AS created_at
+)
+SELECT new.owner_id, new.id, new.created_at, ? FROM new
 WHERE NOT EXISTS (
     SELECT 1 FROM chatkit_threads AS deleted
     WHERE deleted.owner_id = new.owner_id AND deleted.id = new.id
@@ -37,7 +37,7 @@ WHERE NOT EXISTS (
 )
 ON DUPLICATE KEY UPDATE
     data = CASE
-        WHEN chatkit_threads.deleted_at IS NULL AND ? THEN chatkit_threads.data
+        WHEN deleted_at IS NULL AND ? THEN data
         ELSE VALUES(data)
     END,
     saves = saves + 1,

@@ -96,11 +96,15 @@ async def _migrate(store: ChatStore, *, print_sql: bool) -> int:
 
 
 async def _status(store: ChatStore) -> int:
-    status = await store.status()
+    async with store.connected() as database:
+        status = await store.status()
+        is_exposed = await database.is_exposed()
     print(f"tables:  version {status.applied}")
     print(f"code:    version {status.known}")
     for migration in status.pending:
         print(f"pending: {migration.name}")
+    if is_exposed:
+        print("warning: what is sent to the database crosses a network without TLS")
     print(status.problem or "The tables fit this code.")
     return 1 if status.problem else 0
 

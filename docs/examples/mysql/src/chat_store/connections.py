@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypedDict
 
 import asyncmy
 import asyncmy.errors
+from asyncmy.constants.CLIENT import SSL
 from asyncmy.pool import Pool as AsyncmyPool
 
 Pool: TypeAlias = AsyncmyPool
@@ -57,6 +58,7 @@ class Target:
         database: The database's name.
         socket: The path of a Unix socket to use instead of the hosts, or None.
         tls: The settings of TLS, or None for a connection without.
+        requires_tls: Whether a server without TLS is refused.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -65,6 +67,7 @@ class Target:
     database: str
     socket: str | None
     tls: ssl.SSLContext | None
+    requires_tls: bool
 
 
 class Connection:
@@ -265,7 +268,7 @@ class Connections:
             number = (self._host + attempt) % count
             try:
                 connection = await self._connect_to(
-                    target, number, self._timeout / count
+                    target, number, self._timeout / count, target.tls
                 )
             except DRIVER_ERRORS:
                 if attempt == count - 1:
@@ -276,26 +279,36 @@ class Connections:
         raise AssertionError("there is no host")
 
     async def _connect_to(
-        self, target: Target, number: int, seconds: float
+        self,
+        target: Target,
+        number: int,
+        seconds: float,
+        tls: ssl.SSLContext | None,
     ) -> Connection:
         host, port = target.hosts[number]
+        raw: RawConnection = _asyncmy.Connection(
+            host=host,
+            port=port,
+            user=target.user,
+            password=target.password.encode(),
+            database=target.database,
+            unix_socket=target.socket,
+            charset="utf8mb4",
+            connect_timeout=max(1, round(seconds)),
+            ssl=tls,
+            # A password crosses a network encrypted, or not at all.
+            auth_plugin_map={} if target.requires_tls or target.socket else _PLUGINS,
+        )
         # asyncmy's own timeout ends when something has accepted the connection.
         try:
             async with asyncio.timeout(seconds):
-                raw = await _asyncmy.connect(
-                    host=host,
-                    port=port,
-                    user=target.user,
-                    password=target.password.encode(),
-                    database=target.database,
-                    unix_socket=target.socket,
-                    charset="utf8mb4",
-                    connect_timeout=max(1, round(seconds)),
-                    ssl=target.tls,
-                    # A password crosses a network encrypted, or not at all.
-                    auth_plugin_map={} if target.tls or target.socket else _PLUGINS,
-                )
+                await raw.connect()
                 connection = await self._set_up(raw)
+        except asyncmy.errors.OperationalError:
+            has_tls = getattr(raw, "server_capabilities", SSL) & SSL
+            if tls is None or target.requires_tls or has_tls:
+                raise
+            return await self._connect_to(target, number, seconds, None)
         except TimeoutError:
             raise OSError(f"{host} did not answer within {seconds:g} s") from None
         if connection.is_read_only and len(target.hosts) > 1:  # another is the primary

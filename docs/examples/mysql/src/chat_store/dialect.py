@@ -7,7 +7,9 @@ cluster each call sees what was acknowledged at any node.
 Options of the URL:
 
 - `?tls=verify`: TLS, with the server's certificate checked against the authorities that
-  the system trusts, or those in the file `tls_ca=…`; `?tls=unverified`: TLS without.
+  the system trusts, or those in the file `tls_ca=…`; `unverified`: TLS, whoever answers;
+  `preferred`: the same, but without TLS where the server has none; `off`: no TLS.
+  Unless given, it is `off` for this machine and `preferred` for others.
 - `?unix_socket=/run/mysqld/mysqld.sock` instead of a host.
 """
 
@@ -18,10 +20,12 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from . import statements
 from .connections import DRIVER, DRIVER_ERRORS, Connection, Target, error_code
 from .errors import DatabaseError, DatabaseTimeoutError
-from .migrate import Migration
+from .keys import show
+from .migrate import Migration, split
 
 _EXAMPLE = "mysql://chat@localhost/chat"
 _OPTIONS = ("tls", "tls_ca", "unix_socket")
+_TLS = ("verify", "unverified", "preferred", "off")
 
 # The server's error numbers. The connection was lost, or none could be made: too many,
 # shutting down, killed, a node that is not in the cluster, read-only, offline.
@@ -52,38 +56,47 @@ def parse_url(url: str) -> Target:
         raise ValueError(
             f"The URL has the option {unknown[0]!r}; known are {', '.join(_OPTIONS)}"
         )
-    tls = _tls(options.get("tls", "off"), options.get("tls_ca"))
     socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))
-    account, _, places = parts.netloc.rpartition("@")
+    account, _, named = parts.netloc.rpartition("@")
     user, _, password = account.partition(":")
-    hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in places.split(",")]
+    hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in named.split(",")]
     if parts.fragment or not database or not all(hosts):
         raise ValueError(
             f"The URL cannot be read; write {_EXAMPLE}, and percent-encode what is special "
             "in its parts"
         )
+    places = tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it)
+    is_here = socket is not None or all(_is_this_machine(host) for host, _ in places)
+    tls = options.get("tls", "off" if is_here else "preferred")
     return Target(
-        tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it),
+        places,
         unquote(user),
         unquote(password),
         database,
         socket,
-        tls,
+        _tls(tls, options.get("tls_ca")),
+        requires_tls=tls in ("verify", "unverified"),
     )
 
 
+def _is_this_machine(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | None:
+    if mode not in _TLS:
+        raise ValueError(f"tls must be one of {', '.join(_TLS)}, not {show(mode)}")
+    if authorities and mode != "verify":
+        raise ValueError("tls_ca is for ?tls=verify, which checks the certificate")
     if mode == "off":
         return None
-    if mode not in ("verify", "unverified"):
-        raise ValueError(f"tls must be off or verify or unverified, not {mode!r}")
     try:
         context = ssl.create_default_context(cafile=authorities)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ValueError(f"tls_ca={authorities} cannot be read: {reason}") from None
-    if mode == "unverified":
+    if mode != "verify":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -107,6 +120,13 @@ def describe(error: Exception) -> DatabaseError:
     return DatabaseError(f"The server refused (error {code}){message}")
 
 
+async def is_exposed(connection: Connection) -> bool:
+    """Tell whether what is sent crosses a network without TLS."""
+    [(_, cipher)] = await connection.fetch(statements.TLS_CIPHER)
+    [(client,)] = await connection.fetch(statements.CLIENT_HOST)
+    return not cipher and not _is_this_machine(client)
+
+
 async def apply(migration: Migration, connection: Connection) -> bool | None:
     """Apply a migration and record it, unless that has been done.
 
@@ -128,10 +148,9 @@ async def _apply_locked(migration: Migration, connection: Connection) -> bool:
     await connection.run(statements.CREATE_MIGRATIONS)
     if migration.version in dict(await connection.fetch(statements.LIST_MIGRATIONS)):
         return False
-    for statement in re.split(r"(?<=;)\n", migration.sql):
+    for statement in split(migration.sql):
         try:
-            if statement.strip():
-                await connection.run(statement)
+            await connection.run(statement)
         except DRIVER_ERRORS as error:
             if error_code(error) not in _DONE_BEFORE:
                 raise

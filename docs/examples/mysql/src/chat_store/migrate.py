@@ -165,6 +165,16 @@ async def apply_pending(
     return applied
 
 
+def split(sql: str) -> list[str]:
+    """Divide SQL into its statements, for what runs one at a time.
+
+    Args:
+        sql: A migration's, or a `script`; a line that ends with a semicolon ends a
+            statement.
+    """
+    return [part for part in re.split(r"(?<=;)\n", sql) if part.strip()]
+
+
 def script(migrations: Sequence[Migration]) -> str:
     """Write migrations as SQL, for a DBA or another migration tool.
 

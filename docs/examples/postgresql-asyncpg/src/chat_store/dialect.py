@@ -6,13 +6,12 @@ URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
 (`?options=-csearch_path%3Dchat`).
 """
 
-import re
 from urllib.parse import SplitResult, urlsplit
 
 from . import statements
 from .connections import DRIVER, Connection, message, sqlstate
 from .errors import DatabaseError, DatabaseTimeoutError, SchemaError
-from .migrate import Migration
+from .migrate import Migration, split
 
 _EXAMPLE = "postgresql://localhost/chat"
 
@@ -66,6 +65,12 @@ def describe(error: Exception) -> DatabaseError:
     return DatabaseError(f"PostgreSQL refused: {message(error)}{code}")
 
 
+async def is_exposed(connection: Connection) -> bool:
+    """Tell whether what is sent crosses a network without TLS."""
+    # NULL for a Unix socket.
+    return await connection.fetch(statements.IS_EXPOSED) == [(True,)]
+
+
 async def apply(migration: Migration, connection: Connection) -> bool | None:
     """Apply a migration and record it, unless that has been done.
 
@@ -99,9 +104,8 @@ async def _apply_outside(migration: Migration, connection: Connection) -> bool |
     if not is_locked:
         return None
     # Statements that are sent together would be one transaction.
-    scripts = [part for part in re.split(r"(?<=;)\n", migration.sql) if part.strip()]
     try:
-        return await _apply_locked(migration, scripts, connection)
+        return await _apply_locked(migration, split(migration.sql), connection)
     finally:
         await connection.fetch(statements.UNLOCK)
 

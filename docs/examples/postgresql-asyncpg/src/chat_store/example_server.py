@@ -83,7 +83,7 @@ class ExampleServer(ChatKitServer[RequestContext]):
                 thread.id, None, 1, "desc", context
             )
             output = getattr(items.data[0], "output", None)
-            answer = f"Your side says: {output}."
+            answer = f"Your side says: {str(output)[:80]}."
         else:
             text = " ".join(part.text for part in input_user_message.content)
             # The SDK saves the thread when it has changed.
@@ -101,7 +101,7 @@ class ExampleServer(ChatKitServer[RequestContext]):
                 yield ThreadItemDoneEvent(item=call)
                 return
             answer = (
-                f'You said "{text}". I am a script, not a model, and I speak slowly, so '
+                f'You said "{text[:80]}". I am a script, not a model, and I speak slowly, so '
                 "that you can press Stop: what I have said by then stays in the thread."
             )
         async for event in self.say(answer, thread, context):
@@ -200,21 +200,21 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
 app = FastAPI(lifespan=lifespan)
 
 
-def context_from(request: Request) -> RequestContext:
+def context_from(request: Request, body: bytes) -> RequestContext:
     """NOT FOR PRODUCTION: anybody can send any header, and so be anybody.
 
     A real server takes the user from its authentication: a verified session or token.
     """
     return RequestContext(
         user_id=request.headers.get("x-user-id", ""),
-        request_id=request.headers.get("idempotency-key"),
     )
 
 
 @app.post("/chatkit")
 async def chatkit(request: Request) -> Response:
     try:
-        return await answer(request, identify(request))
+        body = await body_of(request)
+        return await answer(request, body, identify(request, body))
     except NotFoundError as error:
         return JSONResponse({"error": str(error)}, status_code=404)
     except OwnerError as error:
@@ -227,18 +227,18 @@ async def chatkit(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, status_code=422)
 
 
-def identify(request: Request) -> RequestContext:
+def identify(request: Request, body: bytes) -> RequestContext:
     try:
-        context = context_from(request)
+        context = context_from(request, body)
     except ValidationError:  # a context may check itself when it is made
         raise OwnerError("The request does not say whose it is.") from None
     owner_id(context)  # the Store asks this too, but not every request asks the Store
     return context
 
 
-async def answer(request: Request, context: RequestContext) -> Response:
+async def answer(request: Request, body: bytes, context: RequestContext) -> Response:
     server: ExampleServer = request.app.state.server
-    result = await server.process(await body_of(request), context)
+    result = await server.process(body, context)
     if isinstance(result, NonStreamingResult):
         return Response(result.json, media_type="application/json")
     # The status is sent before the stream: an error that comes with the first event, such as

@@ -7,6 +7,7 @@ item that the SDK stores at that moment would both be lost.
 
 import asyncio
 import logging
+import math
 import weakref
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -97,13 +98,19 @@ async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:
         DatabaseTimeoutError: The task did not end in time.
     """
     clock = asyncio.get_running_loop().time
-    deadline = None if timeout is None else clock() + timeout
+    deadline = math.inf if timeout is None else clock() + timeout
     cancellation: asyncio.CancelledError | None = None
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.shield(task)
+    except asyncio.CancelledError as error:
+        if anyio.current_effective_deadline() > -math.inf:  # it is not anyio's
+            cancellation = error
+    except TimeoutError:
+        if task.done():
+            raise
     with anyio.CancelScope(shield=True):
-        while not task.done():
-            remaining = None if deadline is None else deadline - clock()
-            if remaining is not None and remaining <= 0:
-                break
+        while not task.done() and (remaining := deadline - clock()) > 0:
             try:
                 await asyncio.wait({task}, timeout=remaining)
             except asyncio.CancelledError as error:

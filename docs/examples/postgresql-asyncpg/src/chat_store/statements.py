@@ -194,6 +194,11 @@ HAS_MIGRATIONS = """
 SELECT 1 WHERE to_regclass('chatkit_migrations') IS NOT NULL
 """
 
+IS_EXPOSED = """
+SELECT NOT ssl AND inet_client_addr() <> inet_server_addr()
+FROM pg_stat_ssl WHERE pid = pg_backend_pid()
+"""
+
 LIST_MIGRATIONS = """
 SELECT version, runs_with FROM chatkit_migrations
 """

@@ -180,7 +180,8 @@ def _is_too_deep(widget: object) -> bool:
 
 
 def _children(component: object) -> list[object]:
-    children: object = getattr(component, "children", None) or []
+    # Most components have none, and pydantic takes its time to say so.
+    children: object = getattr(component, "__dict__", {}).get("children") or []
     return cast(list[object], children) if isinstance(children, list) else [children]
 
 

@@ -9,6 +9,7 @@ though the first was committed: each can be repeated, and the last one wins.
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ from . import dialect, statements
 from .connections import DRIVER_ERRORS, Connection, Connections, DriverOptions
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
-from .turns import Turns
+from .turns import NOBODY, Turns
 
 T = TypeVar("T")
 
@@ -75,10 +76,15 @@ class Database:
                 raise ValueError(f"{name} must be more than 0 seconds, not {value}")
         target = None if options.get("pool") else dialect.parse_url(url)
         self._connections = Connections(target, pool_size, pool_timeout, **options)
-        self._pool_size = pool_size
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
-        self._turns = Turns(pool_size, pool_timeout)
+        self._no_connection = (
+            f"No connection became free within {pool_timeout:g} s: all of them (pool_size "
+            f"is {pool_size}) are busy, perhaps for the same owner, or the server cannot "
+            "be reached."
+        )
+        self._no_answer = f"The server did not answer within {statement_timeout:g} s."
+        self._turns = Turns(pool_size)
         self._reads: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -109,7 +115,7 @@ class Database:
         statement: str,
         params: Sequence[object] = (),
         *,
-        owner: str | None = None,
+        owner: str = NOBODY,
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
@@ -135,7 +141,7 @@ class Database:
         return await self._start_read(fetch, owner)
 
     async def write(
-        self, *steps: tuple[str, Sequence[object]], owner: str | None = None
+        self, *steps: tuple[str, Sequence[object]], owner: str = NOBODY
     ) -> int:
         """Run statements in one transaction.
 
@@ -158,6 +164,10 @@ class Database:
         """
         return await self._start_read(_list_migrations)
 
+    async def is_exposed(self) -> bool:
+        """Tell whether what is sent crosses a network without TLS."""
+        return await self._start_read(dialect.is_exposed)
+
     async def apply(self, migration: Migration) -> bool:
         """Apply a migration and record it, unless that has been done.
 
@@ -170,7 +180,7 @@ class Database:
         return applied
 
     async def _start_read(
-        self, action: Callable[[Connection], Awaitable[T]], owner: str | None = None
+        self, action: Callable[[Connection], Awaitable[T]], owner: str = NOBODY
     ) -> T:
         call = self._call(action, self._statement_timeout, owner)
         task = asyncio.create_task(call)
@@ -182,10 +192,9 @@ class Database:
         self,
         action: Callable[[Connection], Awaitable[T]],
         seconds: float | None,
-        owner: str | None = None,
+        owner: str = NOBODY,
     ) -> T:
-        attempt = partial(self._attempt, action, seconds)
-        return await self._turns.run(owner, partial(self._retry, attempt))
+        return await self._retry(partial(self._attempt, action, seconds, owner))
 
     async def _retry(self, attempt: Callable[[float], Awaitable[T]]) -> T:
         clock = asyncio.get_running_loop().time
@@ -207,26 +216,24 @@ class Database:
         self,
         action: Callable[[Connection], Awaitable[T]],
         seconds: float | None,
+        owner: str,
         remaining: float,
     ) -> T:
-        with _Deadline(
-            max(remaining, 0.001),
-            f"No connection became free within {self._pool_timeout:g} s: all of them "
-            f"(pool_size is {self._pool_size}) are busy, or the server cannot be reached.",
-        ):
-            connection = await self._connections.acquire()
-        deadline = _Deadline(
-            seconds, f"The server did not answer within {self._statement_timeout:g} s."
-        )
+        connection = None
+        deadline = _Deadline(max(remaining, 0.001), self._no_connection)
         try:
             with deadline:
-                result = await action(connection)
-                await self._connections.release(connection)
+                async with self._turns.of(owner):
+                    connection = await self._connections.acquire()
+                    deadline.move(seconds, self._no_answer)
+                    result = await action(connection)
+                    await self._connections.release(connection)
         except BaseException:
-            await self._connections.discard(connection)
-            if deadline.cancellations:
-                # Where the network was cut silently, the others wait in vain, too.
-                await self._connections.expire()
+            if connection is not None:
+                await self._connections.discard(connection)
+                if deadline.cancellations:
+                    # Where the network was cut silently, the others wait in vain, too.
+                    await self._connections.expire()
             raise
         return result
 
@@ -239,16 +246,23 @@ class _Deadline:
     each second; `asyncio.timeout` cancels once, and costs more.
     """
 
-    def __init__(self, seconds: float | None, message: str) -> None:
+    def __init__(self, seconds: float, message: str) -> None:
         self.cancellations = 0
-        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._due = self._loop.time() + seconds
         self._message = message
-        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task()
-        if self._seconds is not None:
-            self._start(self._seconds)
+        self._timer = self._loop.call_at(self._due, self._expire)
+
+    def move(self, seconds: float | None, message: str) -> None:
+        """Begin anew, with another time (None is without end) and another message."""
+        self._due = self._loop.time() + (math.inf if seconds is None else seconds)
+        self._message = message
+        if self._due < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._due, self._expire)
 
     def __exit__(
         self,
@@ -256,23 +270,22 @@ class _Deadline:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         for _ in range(self.cancellations):
             assert self._task is not None
             self._task.uncancel()
         if self.cancellations and exc_type is not None:
             raise DatabaseTimeoutError(self._message) from None
 
-    def _start(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, self._expire)
-
     def _expire(self) -> None:
-        assert self._task is not None
-        self.cancellations += 1
-        self._task.cancel()
-        self._start(1.0)
+        # The time may have been moved; a timer that is moved later is cheap to leave.
+        if (now := self._loop.time()) >= self._due:
+            assert self._task is not None
+            self.cancellations += 1
+            self._task.cancel()
+            self._due = now + 1.0
+        if self._due < math.inf:
+            self._timer = self._loop.call_at(self._due, self._expire)
 
 
 async def _list_migrations(connection: Connection) -> dict[int, int]:

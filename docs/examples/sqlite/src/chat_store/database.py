@@ -21,7 +21,7 @@ from . import statements
 from .connections import MEMORY, Workers, code, connect
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
-from .turns import Turns
+from .turns import NOBODY, Turns
 
 T = TypeVar("T")
 
@@ -81,10 +81,10 @@ class Database:
             )
         self._path = _parse(url)
         self._timeout = pool_timeout
-        self._turns = Turns(_READS_OF_AN_OWNER, pool_timeout)
+        self._turns = Turns(_READS_OF_AN_OWNER)
         self._is_missing = False  # when its migrations were last listed
         make = partial(connect, self._path, synchronous, pool_timeout)
-        self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=64)
+        self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=4)
         # A page takes long to parse, so the event loop gets one read at a time.
         self._readers = Workers(make, pool_size, "BEGIN", at_once=1)
         if self._path == MEMORY:
@@ -113,7 +113,7 @@ class Database:
         statement: str,
         params: Sequence[object] = (),
         *,
-        owner: str | None = None,
+        owner: str = NOBODY,
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
@@ -132,12 +132,13 @@ class Database:
         fetch = partial(_fetch, statement, _bind(params))
 
         async def read() -> list[tuple[Any, ...]]:
-            return await self._call(self._readers.run(fetch), self._timeout)
+            async with self._turns.of(owner):
+                return await self._readers.run(fetch)
 
-        return await self._turns.run(owner, read)
+        return await self._call(read(), self._timeout)
 
     async def write(
-        self, *steps: tuple[str, Sequence[object]], owner: str | None = None
+        self, *steps: tuple[str, Sequence[object]], owner: str = NOBODY
     ) -> int:
         """Run statements in one transaction.
 
@@ -167,6 +168,10 @@ class Database:
         if self._is_missing:
             return {}
         return await self._call(self._readers.run(_list_migrations), self._timeout)
+
+    async def is_exposed(self) -> bool:
+        """Tell whether what is sent crosses a network without TLS; a file's never does."""
+        return False
 
     async def apply(self, migration: Migration) -> bool:
         """Apply a migration and record it, unless that has been done.

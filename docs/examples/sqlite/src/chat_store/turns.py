@@ -6,13 +6,10 @@ hundreds that one script has sent at once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from .errors import DatabaseTimeoutError
-
-T = TypeVar("T")
+NOBODY = ""
+"""The owner of calls that serve nobody in particular, such as migrations."""
 
 
 class Turns:
@@ -20,37 +17,16 @@ class Turns:
 
     Args:
         most: How many; the owner's others wait.
-        timeout: How long they wait, in seconds.
     """
 
-    def __init__(self, most: int, timeout: float) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._timeout = timeout
         # The calls hold the semaphore of their owner: with the last one it vanishes.
         self._busy: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def run(self, owner: str | None, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call, when it is the owner's turn.
-
-        Args:
-            owner: Who calls; None for what serves nobody in particular.
-            call: What to do.
-
-        Raises:
-            DatabaseTimeoutError: The owner's other calls took too long.
-        """
-        if owner is None:
-            return await call()
-        semaphore = self._busy.setdefault(owner, asyncio.Semaphore(self._most))
-        try:
-            async with asyncio.timeout(self._timeout):
-                await semaphore.acquire()
-        except TimeoutError:
-            raise DatabaseTimeoutError(
-                f"{self._most} other calls of the same owner took longer than "
-                f"{self._timeout:g} s."
-            ) from None
-        try:
-            return await call()
-        finally:
-            semaphore.release()
+    def of(self, owner: str) -> asyncio.Semaphore:
+        """Return what an owner's call has to acquire, and then to release."""
+        semaphore = self._busy.get(owner)
+        if semaphore is None:
+            semaphore = self._busy[owner] = asyncio.Semaphore(self._most)
+        return semaphore

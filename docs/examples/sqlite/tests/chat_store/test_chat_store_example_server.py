@@ -21,9 +21,9 @@ def port(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of a running example server, on the probe's database."""
     from_headers = example_server.context_from
 
-    def context_from(request: Request) -> RequestContext:
+    def context_from(request: Request, body: bytes) -> RequestContext:
         try:
-            return from_headers(request)
+            return from_headers(request, body)
         except NotImplementedError:  # only you know how a context of yours is made
             headers = request.headers
             return make_context(headers["x-user-id"], headers["idempotency-key"])
