@@ -98,7 +98,7 @@ def user(
     answers = {**FLAVORS[request.param], "store_example_server": True}
     directory = tmp_path_factory.mktemp("example_server")
     project = render(template_files, directory / "project", answers)
-    database = answers["store_database"]
+    database = str(answers["store_database"])
     if database == "sqlite":
         url = f"sqlite:///{directory / 'chat.db'}"
     else:
@@ -181,10 +181,13 @@ VALUES = st.recursive(
 def paths(value: Any) -> Iterator[tuple[Any, ...]]:
     """Give the path of each value in a tree."""
     yield ()
-    pairs = value.items() if isinstance(value, dict) else []
-    pairs = enumerate(value) if isinstance(value, list) else pairs
-    for key, inner in pairs:
-        yield from ((key, *path) for path in paths(inner))
+    inner: dict[Any, Any] = {}
+    if isinstance(value, dict):
+        inner = value
+    if isinstance(value, list):
+        inner = dict(enumerate(value))
+    for key, one in inner.items():
+        yield from ((key, *path) for path in paths(one))
 
 
 def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:

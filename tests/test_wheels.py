@@ -18,7 +18,9 @@ requires-python = ">=3.11"
 
 SECTION = re.search("## Wheels\n(.*?)\n## ", (ROOT / "docs/own.md").read_text("utf-8"), re.DOTALL)
 BLOCKS = re.findall("```toml\n(.*?)```", SECTION[1] if SECTION else "", re.DOTALL)
-BACKENDS = {re.findall(r'requires = \["([^"]+)', block)[0]: block for block in BLOCKS}
+BACKENDS: dict[str, str] = {
+    re.findall(r'requires = \["([^"]+)', block)[0]: block for block in BLOCKS
+}
 
 PLACES = {"beside": "src/chat_store", "inside": "src/my_app/chat_store"}
 
@@ -27,7 +29,7 @@ def lines_for(backend: str, place: str) -> str:
     """Give the lines of pyproject.toml: inside the user's package, all but setuptools need none."""
     block = BACKENDS[backend]
     if place == "inside" and backend != "setuptools":
-        block = block.partition("\n\n")[0]
+        return block.partition("\n\n")[0]
     return block
 
 
