@@ -257,7 +257,7 @@ class _Deadline:
         self._timer = self._loop.call_at(self._due, self._expire)
 
     def move(self, seconds: float | None, message: str) -> None:
-        """Begin anew, with another time (None is without end) and another message."""
+        """Begin again, with another time (None is without end) and another message."""
         self._due = self._loop.time() + (math.inf if seconds is None else seconds)
         self._message = message
         if self._due < self._timer.when():
@@ -278,7 +278,7 @@ class _Deadline:
             raise DatabaseTimeoutError(self._message) from None
 
     def _expire(self) -> None:
-        # The time may have been moved; a timer that is moved later is cheap to leave.
+        # `move` leaves a timer that fires too early: to set another costs each call time.
         if (now := self._loop.time()) >= self._due:
             assert self._task is not None
             self.cancellations += 1
