@@ -22,7 +22,7 @@ from devtools.rendering import render
 
 pytestmark = pytest.mark.fuzz
 
-EXAMPLES = 1_500  # for each flavor
+EXAMPLES = 1_000  # for each flavor
 LONGEST_STALL = 0.5  # seconds
 
 SERVE = """

@@ -87,14 +87,10 @@ class MySQL(ServerDatabase):
 from urllib.parse import urlsplit
 
 import asyncmy
-from asyncmy.constants import CLIENT
 from asyncmy.cursors import DictCursor
 
 parts = urlsplit(url)
-fields = {}
-if arguments[1] == "other":
-    # SQLAlchemy sets FOUND_ROWS, with which an update counts the rows that it leaves as they were.
-    fields = {"cursor_cls": DictCursor, "autocommit": True, "client_flag": CLIENT.FOUND_ROWS}
+fields = {"cursor_cls": DictCursor, "autocommit": True} if arguments[1] == "other" else {}
 pool = await asyncmy.create_pool(
     host=parts.hostname,
     port=parts.port,

@@ -17,42 +17,33 @@ WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
 # emptied row, so that a stream which still runs cannot bring the thread back: the row
 # accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
-# changed means that it was refused. A refusal must not come to the update, since some
-# clients are told of the rows that it finds. The lock makes it wait for a deletion that
-# is under way. The last parameter says that the thread is new and empty: it then leaves
-# the data of a live row alone, as when a request is made a second time. MySQL damages a
-# large payload that is a column of `new`.
+# changed means that it was refused. Each assignment sees what those above it have left:
+# from the second on, a row without data is one that has refused. The last parameter says
+# that the thread is new and empty: it then leaves the data of a live row alone, as when a
+# request is made a second time.
 SAVE_THREAD = """
-INSERT INTO chatkit_threads (owner_id, id, created_at, data)
-WITH new AS (
-    SELECT CAST(? AS BINARY) AS owner_id, CAST(? AS BINARY) AS id, ? AS created_at
-)
-SELECT new.owner_id, new.id, new.created_at, ? FROM new
-WHERE NOT EXISTS (
-    SELECT 1 FROM chatkit_threads AS deleted
-    WHERE deleted.owner_id = new.owner_id AND deleted.id = new.id
-        AND deleted.deleted_at IS NOT NULL AND new.created_at
-        <= COALESCE(deleted.newest_created_at, deleted.created_at)
-    LOCK IN SHARE MODE
-)
+INSERT INTO chatkit_threads (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
 ON DUPLICATE KEY UPDATE
     data = CASE
         WHEN deleted_at IS NULL AND ? THEN data
-        ELSE VALUES(data)
+        WHEN deleted_at IS NULL THEN VALUES(data)
+        WHEN VALUES(created_at) > COALESCE(newest_created_at, created_at)
+            THEN VALUES(data)
     END,
-    saves = saves + 1,
-    newest_created_at = GREATEST(
-        COALESCE(newest_created_at, chatkit_threads.created_at), VALUES(created_at)
-    ),
+    saves = saves + (data IS NOT NULL),
+    newest_created_at = CASE
+        WHEN data IS NULL THEN newest_created_at
+        ELSE GREATEST(COALESCE(newest_created_at, created_at), VALUES(created_at))
+    END,
     created_at = CASE
-        WHEN deleted_at IS NULL THEN chatkit_threads.created_at
+        WHEN data IS NULL OR deleted_at IS NULL THEN created_at
         ELSE VALUES(created_at)
     END,
     position = CASE
-        WHEN deleted_at IS NULL THEN position
+        WHEN data IS NULL OR deleted_at IS NULL THEN position
         ELSE VALUES(position)
     END,
-    deleted_at = NULL
+    deleted_at = CASE WHEN data IS NULL THEN deleted_at END
 """
 
 # Changes the row only if it still is what the last parameter says: nobody was faster
