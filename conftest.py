@@ -91,14 +91,6 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mypy_cache")
 
 
-class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Spreads the tests over the workers, but leaves to one those that share much."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        name = nodeid.partition("::")[0]
-        return name if name.endswith(("test_render.py", "test_mistakes.py")) else nodeid
-
-
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], str]) -> Path:
     """A directory with the certificates of two authorities, and of a server that one has signed."""
@@ -118,6 +110,14 @@ def call(tool: Callable[[str], str], directory: Path, arguments: str) -> None:
     """Run openssl."""
     done = run(tool("openssl"), *arguments.split(), cwd=directory)
     assert done.returncode == 0, done.stdout
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Spreads the tests over the workers, but leaves to one those that share much."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = nodeid.partition("::")[0]
+        return name if name.endswith(("test_render.py", "test_mistakes.py")) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

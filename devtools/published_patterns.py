@@ -29,7 +29,7 @@ class Context:
 
 
 class MemoryStore(Store[Context]):
-    """Dictionaries, as in the quickstart: whoever asks, everybody's threads are one another's."""
+    """Dictionaries, as in the quickstart: they know no owners, so everybody sees all threads."""
 
     def __init__(self) -> None:
         self.threads: dict[str, ThreadMetadata] = {}

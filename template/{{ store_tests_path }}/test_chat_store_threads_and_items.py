@@ -427,7 +427,7 @@ async def test_R10_what_is_left_of_a_deleted_thread_goes_after_its_lifetime(
         ("thr_1", TOMBSTONE_LIFETIME * 0.2, ["thr_0", "thr_1"]),
         ("thr_2", TOMBSTONE_LIFETIME * 0.2, ["thr_1", "thr_2"]),
     ):
-        # Each deletion sweeps, of whichever owner.
+        # A deletion by any owner sweeps.
         context = bob if thread_id == "thr_2" else alice
         await store.save_thread(a_thread(thread_id), context)
         await store.delete_thread(thread_id, context)

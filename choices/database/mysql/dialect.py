@@ -7,9 +7,9 @@ cluster each call sees what was acknowledged at any node.
 Options of the URL:
 
 - `?tls=verify`: TLS, with the server's certificate checked against the authorities that
-  the system trusts, or those in the file `tls_ca=…`; `unverified`: TLS, whoever answers;
+  the system trusts, or those in the file `tls_ca=…`; `unverified`: TLS without that check;
   `preferred`: the same, but without TLS where the server has none; `off`: no TLS.
-  Unless given, it is `off` for this machine and `preferred` for others.
+  The default is `off` for a server on this machine and `preferred` for others.
 - `?unix_socket=/run/mysqld/mysqld.sock` instead of a host.
 """
 

@@ -86,7 +86,7 @@ async with ChatStore(here, auto_migrate=True) as first, ChatStore(there) as seco
 """
 
 # Three processes, each at a node of its own until that is lost. They append to threads of their
-# own and to a shared one; and they pass a token round: whoever gets it reads what the one before
+# own and to a shared one; and they pass a token on: the process that gets it reads what the one before
 # has written, at another node, and writes what the next one has to read.
 CLUSTER = """
 import itertools
