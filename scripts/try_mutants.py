@@ -292,7 +292,9 @@ def _try_and_exit(trial: Trial, place: Path) -> NoReturn:
 def _pytest(trial: Trial, place: Path, recorder: Recorder) -> None:
     project = place / "project"
     shutil.copytree(trial.flavor.project, project)
-    arguments = ["-q", "--tb=native", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
+    # In CI, pytest may take a minute to explain how two long values differ: --assert=plain.
+    arguments = ["-q", "--tb=native", "--assert=plain", "-p", "no:cacheprovider"]
+    arguments.append(f"--basetemp={place / 'tmp'}")
     if trial.mutant.edits:
         arguments.append("-x")
     for edit in trial.mutant.edits:

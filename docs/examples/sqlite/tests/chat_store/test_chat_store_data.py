@@ -108,9 +108,10 @@ async def test_R26_every_item_type_of_the_installed_sdk_comes_back_equal(
     expected = [ITEM.validate_json(sample.model_dump_json()) for sample in samples]
     assert {type(item) for item in expected} == {item_type}
     page = await store.load_thread_items("thr_1", None, 100, "asc", alice)
-    # One by one: pytest may take minutes to explain how two long lists differ.
-    for found, sample in zip(page.data, expected, strict=True):
-        assert found == sample
+    # Only ids are asserted: pytest may take minutes to explain how two widgets differ.
+    assert [item.id for item in page.data] == [item.id for item in expected]
+    pairs = zip(page.data, expected, strict=True)
+    assert [found.id for found, sample in pairs if found != sample] == []
     assert await store.load_item("thr_1", "item_00", alice) == expected[0]
 
 
