@@ -35,7 +35,7 @@ test: $(VENV)/.installed
 .PHONY: cluster
 cluster: $(VENV)/.installed
 	scripts/install_servers.sh
-	$(VENV)/bin/python -m pytest -m cluster -n 0
+	$(VENV)/bin/python -m pytest -m cluster -n 2
 
 .PHONY: fuzz
 fuzz: $(VENV)/.installed

@@ -71,12 +71,14 @@ class Database(ABC):
         tables: SELECTs that describe tables, columns and indexes.
         slow_migration: SQL that runs for a minute where `LONG` is replaced by `long`.
         long: Takes a minute; 1 hardly any time.
+        detours: Those of `places` that are between the driver and a server.
     """
 
     time: ClassVar[str]
     tables: ClassVar[Sequence[str]]
     slow_migration: ClassVar[str]
     long: ClassVar[int] = 60
+    detours: ClassVar[Sequence[str]] = ()
 
     @property
     @abstractmethod

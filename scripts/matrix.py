@@ -1,13 +1,14 @@
 """Runs the full rendered suite of every flavor wherever it has to work.
 
     python -m scripts.matrix                   all of it
-    python -m scripts.matrix --only asyncpg    the runs whose name holds a text
+    python -m scripts.matrix --only asyncpg    the runs whose name a regular expression finds
     python -m scripts.matrix --list            only names the runs
-    python -m scripts.matrix --promises        only the promises, each flavor on its usual server
+    python -m scripts.matrix --promises        only the promises, each flavor on one server
 
-A run is named after a flavor, and after the server: the installed one, another version, or a pooler
-before it. Those that are named after versions of the template have the code and the suite of one
-version on the tables of a later one, as a rolling deployment does. What cannot run is named at the
+A run is named after a flavor, and after the server: the installed one, another version, or what is
+between: a pooler, or an engine of SQLAlchemy's. Drivers of one database share its versions among
+them. Those that are named after versions of the template have the code and the suite of one
+version on the tables of a later one, as a rolling deployment does; they run the promises. What cannot run is named at the
 end, with what to install for it; in CI (CI=true) that is a failure, but where it is excused.
 """
 
@@ -58,21 +59,20 @@ class Leg:
 
 
 def legs() -> list[Leg]:
-    """Give all runs; of each flavor, that on its usual server first."""
+    """Give all runs."""
     given: list[Leg] = []
-    seen: set[str] = set()
-    for flavor, way in FLAVORS.items():
-        name = way["store_database"]
-        first, *others = database(name).places
-        given.append(Leg(flavor, first))
-        given += [Leg(flavor, place) for place in others]
-        if name not in seen:  # the tables and the statements are those of other drivers
-            given += [
-                Leg(flavor, first, versions)
-                for versions in OLD_CODE
-                if flavor in history.flavors(versions[0])
-            ]
-        seen.add(name)
+    for name in dict.fromkeys(way["store_database"] for way in FLAVORS.values()):
+        drivers = [flavor for flavor, way in FLAVORS.items() if way["store_database"] == name]
+        detours = database(name).detours
+        servers = [place for place in database(name).places if place not in detours]
+        for turn, flavor in enumerate(drivers):
+            places = [*servers[turn :: len(drivers)], *detours]
+            given += [Leg(flavor, place) for place in places]
+        given += [
+            Leg(drivers[0], servers[0], versions)
+            for versions in OLD_CODE
+            if drivers[0] in history.flavors(versions[0])
+        ]
     return given
 
 
@@ -81,26 +81,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="", metavar="TEXT", help="runs whose name holds TEXT")
+    parser.add_argument("--only", default="", metavar="REGEX", help="runs whose name it finds")
     parser.add_argument("--list", action="store_true", help="only name the runs")
     parser.add_argument("--promises", action="store_true", help="only the promises of each flavor")
     parser.add_argument("--python", default=sys.executable, help="what runs the suites")
     arguments = parser.parse_args()
-    chosen = [leg for leg in legs() if arguments.only in str(leg)]
+    chosen = [leg for leg in legs() if re.search(arguments.only, str(leg))]
     if arguments.promises:
         chosen = list({leg.flavor: leg for leg in reversed(chosen)}.values())[::-1]
     if arguments.list:
         print(*chosen, sep="\n")
         return 0
     if not chosen:
-        parser.error(f"no run's name holds {arguments.only!r}; --list names them")
+        parser.error(f"{arguments.only!r} finds no run's name; --list shows them")
 
     failed: list[Leg] = []
     missing: dict[Leg, MissingError] = {}
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
-        projects = Projects(Path(directory), "promises" if arguments.promises else "full")
+        projects = Projects(Path(directory))
         for leg in chosen:
-            project = projects.give(leg.flavor, *leg.versions)
+            in_full = leg.versions == TODAY and not arguments.promises
+            project = projects.give(leg.flavor, "full" if in_full else "promises", *leg.versions)
             if project is None:
                 print(f"{leg!s:40} nothing to do: no new tables that it has to run on")
                 continue
@@ -125,23 +126,23 @@ class Projects:
 
     Args:
         directory: Where they go.
-        depth: How deep their suites are.
     """
 
-    def __init__(self, directory: Path, depth: str) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._depth = depth
         self._template = history.build(directory / "template")
 
-    def give(self, flavor: str, code: str, tables: str) -> Path | None:
+    def give(self, flavor: str, depth: str, code: str, tables: str) -> Path | None:
         """Give a version's project with the migrations of a later one.
 
         None if that has no more, or none on which the code of the version still runs.
         """
-        project = self._render(flavor, code)
+        project = self._render(flavor, depth, code)
         if code == tables:
             return project
-        own, later = (each / MIGRATIONS for each in (project, self._render(flavor, tables)))
+        own, later = (
+            each / MIGRATIONS for each in (project, self._render(flavor, depth, tables))
+        )
         has_more = {path.name for path in later.iterdir()} - {path.name for path in own.iterdir()}
         trees = self._template.parent
         if not has_more or not serves(trees / tables, trees / code):
@@ -152,10 +153,10 @@ class Projects:
             shutil.copy(migration, both / MIGRATIONS)
         return both
 
-    def _render(self, flavor: str, version: str) -> Path:
-        project = self._directory / f"{flavor}-{version}"
+    def _render(self, flavor: str, depth: str, version: str) -> Path:
+        project = self._directory / f"{flavor}-{depth}-{version}"
         if not project.exists():
-            answers = {**FLAVORS[flavor], "store_tests": self._depth}
+            answers = {**FLAVORS[flavor], "store_tests": depth, "store_sqlalchemy": True}
             render(self._template, project, answers, vcs_ref=version)
         return project
 

@@ -87,10 +87,13 @@ class MySQL(ServerDatabase):
 from urllib.parse import urlsplit
 
 import asyncmy
+from asyncmy.constants.CLIENT import FOUND_ROWS
 from asyncmy.cursors import DictCursor
 
 parts = urlsplit(url)
-fields = {"cursor_cls": DictCursor, "autocommit": True} if arguments[1] == "other" else {}
+fields = {}
+if arguments[1] == "other":
+    fields = {"cursor_cls": DictCursor, "autocommit": True, "client_flag": FOUND_ROWS}
 pool = await asyncmy.create_pool(
     host=parts.hostname,
     port=parts.port,

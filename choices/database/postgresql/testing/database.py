@@ -15,6 +15,7 @@ import psycopg
 
 from choices.database.postgresql.testing.pgbouncer import pgbouncer
 from devtools.databases import MissingError, Place, PlaceMaker, ServerDatabase, version_of
+from devtools.rendering import ROOT
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -161,6 +162,8 @@ async with asyncpg.create_pool(url, init=set_codec if arguments[1] == "other" el
         """Give the URL that trusts an authority."""
         return f"{url}?sslmode=verify-full&sslrootcert={authority}"
 
+    detours = ("pgbouncer", "engine")
+
     @property
     def places(self) -> dict[str, PlaceMaker]:
         """Where CI runs the suite."""
@@ -188,7 +191,22 @@ async with asyncpg.create_pool(url, init=set_codec if arguments[1] == "other" el
                     {"CHAT_STORE_TEST_URL": url, "CHAT_STORE_TEST_ADMIN_URL": server.url},
                 )
 
-        return {"installed": installed, "wheel": wheel, "pgbouncer": behind_pgbouncer}
+        @contextmanager
+        def by_engine(suite: Any) -> Iterator[Place]:
+            with installed(suite) as place:
+                modules = os.pathsep.join([str(ROOT), "src", "tests/chat_store"])
+                plugin = "-p choices.database.postgresql.testing.engine"
+                yield Place(
+                    f"{place.version}, an engine",
+                    {"PYTHONPATH": modules, "PYTEST_ADDOPTS": plugin},
+                )
+
+        return {
+            "installed": installed,
+            "wheel": wheel,
+            "pgbouncer": behind_pgbouncer,
+            "engine": by_engine,
+        }
 
 
 DATABASE = PostgreSQL()
