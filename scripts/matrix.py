@@ -140,9 +140,7 @@ class Projects:
         project = self._render(flavor, depth, code)
         if code == tables:
             return project
-        own, later = (
-            each / MIGRATIONS for each in (project, self._render(flavor, depth, tables))
-        )
+        own, later = (each / MIGRATIONS for each in (project, self._render(flavor, depth, tables)))
         has_more = {path.name for path in later.iterdir()} - {path.name for path in own.iterdir()}
         trees = self._template.parent
         if not has_more or not serves(trees / tables, trees / code):

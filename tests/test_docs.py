@@ -35,7 +35,7 @@ import pytest
 from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
 
-START = "docs/start.md"
+START, EXISTING = "docs/start.md", "docs/existing-project.md"
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PACKAGE = "src/chat_store/README.md"
 """The rendered README."""
@@ -192,6 +192,7 @@ esac
 if [ $1 = copy ]; then shift; set -- copy --defaults "${@/#--defaults/--quiet}"; fi
 exec $PYTHON -m copier "$@"
 """,
+    "uv": '[ "$1 $2" = "add -r" ] && [ -f $3 ]',
     "make": f'grep -q "^$1:" "{ROOT}/Makefile"',
     "sql": """exec $PYTHON -c "
 import os, psycopg, sys
@@ -254,6 +255,8 @@ def reader(
         port = str(probe.getsockname()[1])
     names = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
     inherited = {key: value for key, value in os.environ.items() if "CHAT_STORE" not in key}
+    said = dict.fromkeys(URLS, url)
+    said |= {each.replace("://", "+psycopg://"): url.replace("://", "+psycopg://") for each in URLS}
     yield Reader(
         home,
         {
@@ -265,7 +268,7 @@ def reader(
             "STATE": str(tmp_path),
             "POSTGRESQL": url,
         },
-        {PORT: f":{port}/", ANY_DATABASE: "store_database=sqlite", **dict.fromkeys(URLS, url)},
+        {PORT: f":{port}/", ANY_DATABASE: "store_database=sqlite", **said},
     )
     if (tmp_path / "server").exists():
         os.kill(int((tmp_path / "server").read_text()), signal.SIGTERM)
@@ -297,6 +300,17 @@ copier copy --quiet ../copier-chatkit-store . -d store_database={database}
 export PYTHONPATH=src CHAT_STORE_URL={url}
 python -m chat_store migrate
 """
+# On this page they have an application.
+APPLICATION = f"""
+cp -r {ROOT}/tests/application project
+cd project
+git init --quiet
+printf '%s\n' __pycache__/ >.gitignore
+export PYTHONPATH=src DATABASE_URL={URLS[0].replace("://", "+psycopg://")}
+python -m alembic upgrade head
+git add --all
+git commit --quiet --message begin
+"""
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
 
 
@@ -316,7 +330,8 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         on_postgresql = page in ON_POSTGRESQL
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
-        follow(reader, code, BEFORE.format(database=database, url=url))
+        before = BEFORE.format(database=database, url=url)
+        follow(reader, code, APPLICATION if page == EXISTING else before)
 
 
 @pytest.mark.parametrize("database", NAMES)

@@ -170,6 +170,12 @@ def test_only_our_directories_and_the_answers_file_are_written(
         assert set(files_of(one.path)) == ours | theirs
 
 
+def has_engine(one: Render) -> bool:
+    """Tell whether a render uses an engine of the application's."""
+    answers = one.answers
+    return bool(answers["store_sqlalchemy"]) and answers["store_database"] == "postgresql"
+
+
 def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
     renders: list[Render],
 ) -> None:
@@ -179,6 +185,8 @@ def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
         r"TESTS/full/.*": lambda it: it.is_deep,
         r".*example_server\.py": lambda it: it.answers["store_example_server"],
         r".*[/_]transfer\b.*": lambda it: it.answers["store_transfer"],
+        r"PACKAGE/sqlalchemy/.*|.*_alembic\.py": lambda it: it.answers["store_sqlalchemy"],
+        r".*[/_]engine\.py": has_engine,
     }
     names = set().union(*(one.names() for one in renders))
     for name in names:

@@ -1,4 +1,4 @@
-"""A wheel of a user's project holds the Store and its SQL, by the lines that docs/own.md gives."""
+"""A wheel of a user's project holds the Store and its SQL, by the lines that docs/existing-project.md gives."""
 
 import os
 import re
@@ -16,7 +16,9 @@ version = "1.0"
 requires-python = ">=3.11"
 """
 
-SECTION = re.search("## Wheels\n(.*?)\n## ", (ROOT / "docs/own.md").read_text("utf-8"), re.DOTALL)
+SECTION = re.search(
+    "## Wheels\n(.*)", (ROOT / "docs/existing-project.md").read_text("utf-8"), re.DOTALL
+)
 BLOCKS = re.findall("```toml\n(.*?)```", SECTION[1] if SECTION else "", re.DOTALL)
 BACKENDS: dict[str, str] = {
     re.findall(r'requires = \["([^"]+)', block)[0]: block for block in BLOCKS

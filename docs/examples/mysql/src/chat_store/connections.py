@@ -29,6 +29,7 @@ DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 _CONNECTION_LOST = 2013
 _NOT_READY = 1047
 _READ_ONLY = 1836
+_REFUSED = (1048, "Column 'saves' cannot be null")
 
 _MAX_IDLE = 200.0  # seconds: load balancers drop what is idle for some minutes
 
@@ -121,14 +122,22 @@ class Connection:
         return list(result.rows)
 
     async def execute(self, statement: str, params: Sequence[object]) -> int:
-        """Run a statement and return the number of rows that it changed."""
+        """Run a statement and return the number of rows that it changed.
+
+        It is 0 where the statement refused, as SAVE_THREAD in `statements.py` says.
+        """
         size = sum(len(param.encode()) for param in params if isinstance(param, str))
         if size + 1024 > self._longest:
             raise ValueError(
                 f"The row has {size:,} bytes, more than the server takes: its "
                 f"max_allowed_packet is {self._longest:,}"
             )
-        result = await self._execute(statement, params)
+        try:
+            result = await self._execute(statement, params)
+        except asyncmy.errors.MySQLError as error:
+            if error.args != _REFUSED:
+                raise
+            return 0
         return int(result.affected_rows)
 
     async def run(self, statement: str) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import uvicorn
 from chatkit.actions import Action
-from chatkit.server import ChatKitServer, NonStreamingResult
-from chatkit.store import AttachmentStore, NotFoundError, StoreItemType
+from chatkit.server import ChatKitServer
+from chatkit.store import AttachmentStore, StoreItemType
 from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageContentPartTextDelta,
@@ -43,12 +43,11 @@ from chatkit.types import (
 )
 from chatkit.widgets import DynamicWidgetRoot
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
 
-from . import ChatStore, OwnerError, RequestContext, owner_id
+from . import ChatStore, RequestContext
+from .web import read_body, respond
 
-MAX_BODY = 2 * 2**20  # bytes of a request
 WORD_DELAY = 0.05  # seconds, so that there is time to press Stop
 
 
@@ -212,56 +211,12 @@ def context_from(request: Request, body: bytes) -> RequestContext:
 
 @app.post("/chatkit")
 async def chatkit(request: Request) -> Response:
-    try:
-        body = await body_of(request)
-        return await answer(request, body, identify(request, body))
-    except NotFoundError as error:
-        return JSONResponse({"error": str(error)}, status_code=404)
-    except OwnerError as error:
-        return JSONResponse({"error": str(error)}, status_code=401)
-    except ValidationError as error:
-        # pydantic's own text may quote what somebody wrote.
-        wrong = [{"where": one["loc"], "what": one["type"]} for one in error.errors()]
-        return JSONResponse({"error": "Bad request", "wrong": wrong}, status_code=422)
-    except ValueError as error:
-        return JSONResponse({"error": str(error)}, status_code=422)
-
-
-def identify(request: Request, body: bytes) -> RequestContext:
+    body = await read_body(request)
     try:
         context = context_from(request, body)
     except ValidationError:  # a context may check itself when it is made
-        raise OwnerError("The request does not say whose it is.") from None
-    owner_id(context)  # the Store asks this too, but not every request asks the Store
-    return context
-
-
-async def answer(request: Request, body: bytes, context: RequestContext) -> Response:
-    server: ExampleServer = request.app.state.server
-    result = await server.process(body, context)
-    if isinstance(result, NonStreamingResult):
-        return Response(result.json, media_type="application/json")
-    # The status is sent before the stream: an error that comes with the first event, such as
-    # "no such thread", must be known by then.
-    events = aiter(result)
-    first = await anext(events, b"")
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield first
-        async for event in events:
-            yield event
-
-    return StreamingResponse(stream(), media_type="text/event-stream")
-
-
-async def body_of(request: Request) -> bytes:
-    """Read a body of bounded size; a proxy may refuse larger ones before that."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"A request may have {MAX_BODY} bytes")
-    return bytes(body)
+        raise HTTPException(401) from None
+    return await respond(request.app.state.server, body, context)
 
 
 def main() -> None:

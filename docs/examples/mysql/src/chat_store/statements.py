@@ -16,9 +16,10 @@ WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
 # emptied row, so that a stream which still runs cannot bring the thread back: the row
-# accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
-# changed means that it was refused. Each assignment sees what those above it have left:
-# from the second on, a row without data is one that has refused. The last parameter says
+# accepts only a thread that is newer than every save of the deleted one (R10). To
+# refuse, it sets `saves` to NULL, which is an error: where a client has set FOUND_ROWS, a
+# row that stays as it is counts as changed. Each assignment sees what those above it have left:
+# from the second on, a row without data is one that refuses. The last parameter says
 # that the thread is new and empty: it then leaves the data of a live row alone, as when a
 # request is made a second time.
 SAVE_THREAD = """
@@ -30,22 +31,14 @@ ON DUPLICATE KEY UPDATE
         WHEN VALUES(created_at) > COALESCE(newest_created_at, created_at)
             THEN VALUES(data)
     END,
-    saves = saves + (data IS NOT NULL),
-    newest_created_at = CASE
-        WHEN data IS NULL THEN newest_created_at
-        ELSE GREATEST(COALESCE(newest_created_at, created_at), VALUES(created_at))
-    END,
-    created_at = CASE
-        WHEN data IS NULL OR deleted_at IS NULL THEN created_at
-        ELSE VALUES(created_at)
-    END,
-    position = CASE
-        WHEN data IS NULL OR deleted_at IS NULL THEN position
-        ELSE VALUES(position)
-    END,
-    deleted_at = CASE WHEN data IS NULL THEN deleted_at END
+    saves = CASE WHEN data IS NOT NULL THEN saves + 1 END,
+    newest_created_at = GREATEST(
+        COALESCE(newest_created_at, created_at), VALUES(created_at)
+    ),
+    created_at = IF(deleted_at IS NULL, created_at, VALUES(created_at)),
+    position = IF(deleted_at IS NULL, position, VALUES(position)),
+    deleted_at = NULL
 """
-
 # Changes the row only if it still is what the last parameter says: nobody was faster
 # (R41).
 UPDATE_THREAD = """

@@ -69,6 +69,10 @@ class Connection:
         """Begin a transaction, which ends with the block."""
         return cast(AbstractAsyncContextManager[object], self.raw.transaction())
 
+    async def close(self) -> None:
+        """Close the connection at once, whatever it is doing."""
+        self.raw.terminate()
+
 
 class Connections:
     """A bounded pool of connections.
@@ -172,7 +176,7 @@ class Connections:
 
     async def discard(self, connection: Connection) -> None:
         """Close a connection, which the pool replaces."""
-        connection.raw.terminate()
+        await connection.close()
 
     async def expire(self) -> None:
         """Replace all connections, but for those of a pool that was given."""

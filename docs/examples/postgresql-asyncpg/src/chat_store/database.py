@@ -34,21 +34,25 @@ class DatabaseOptions(DriverOptions, total=False):
             goes on trying to reach a server that is away, in seconds; 10 unless given.
         statement_timeout: How long a call's statements may run, in seconds; 30 unless
             given.
+        connections: An object to use in place of the driver's pool and the URL, with the
+            methods of `Connections`.
     """
 
     pool_size: int
     pool_timeout: float
     statement_timeout: float
+    connections: Connections | None
 
 
 class Database:
     """A database on a server.
 
     Args:
-        url: As `dialect.py` says; not used where a pool is given.
+        url: As `dialect.py` says; not used where a pool or connections are given.
         pool_size: As in `DatabaseOptions`.
         pool_timeout: As in `DatabaseOptions`.
         statement_timeout: As in `DatabaseOptions`.
+        connections: As in `DatabaseOptions`.
         options: What `DriverOptions` in `connections.py` lists.
 
     Raises:
@@ -64,6 +68,7 @@ class Database:
         pool_size: int = 10,
         pool_timeout: float = 10.0,
         statement_timeout: float = 30.0,
+        connections: Connections | None = None,
         **options: Unpack[DriverOptions],
     ) -> None:
         if pool_size < 1:
@@ -74,8 +79,12 @@ class Database:
         ):
             if not value > 0:
                 raise ValueError(f"{name} must be more than 0 seconds, not {value}")
-        target = None if options.get("pool") else dialect.parse_url(url)
-        self._connections = Connections(target, pool_size, pool_timeout, **options)
+        if connections is None:
+            target = None if options.get("pool") else dialect.parse_url(url)
+            connections = Connections(target, pool_size, pool_timeout, **options)
+        elif options:
+            raise ValueError(f"{next(iter(options))} cannot go with connections")
+        self._connections = connections
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
         self._no_connection = (

@@ -171,8 +171,12 @@ def split(sql: str) -> list[str]:
     Args:
         sql: A migration's, or a `script`; a line that ends with a semicolon ends a
             statement.
+
+    Returns:
+        The statements, without their semicolons.
     """
-    return [part for part in re.split(r"(?<=;)\n", sql) if part.strip()]
+    parts = re.split(r";$", sql, flags=re.MULTILINE)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def script(migrations: Sequence[Migration]) -> str:

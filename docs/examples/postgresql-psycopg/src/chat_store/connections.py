@@ -67,6 +67,10 @@ class Connection:
         """Begin a transaction, which ends with the block."""
         return self.raw.transaction()
 
+    async def close(self) -> None:
+        """Close the connection at once, whatever it is doing."""
+        await self.raw.close()
+
 
 class Connections:
     """A bounded pool of connections.
@@ -167,7 +171,7 @@ class Connections:
         assert self._pool is not None
         if connection.raw.broken:  # what has cut it may have cut others, silently
             await self.expire()
-        await connection.raw.close()
+        await connection.close()
         await self._pool.putconn(connection.raw)
 
     async def expire(self) -> None:

@@ -18,6 +18,7 @@ from chat_store import (
     migrate,
     owner_id,
     statements,
+    web,
 )
 from chat_store.database import DatabaseOptions
 from chat_store.store import TOMBSTONE_LIFETIME
@@ -42,4 +43,5 @@ __all__ = [
     "migrate",
     "owner_id",
     "statements",
+    "web",
 ]

@@ -1,0 +1,93 @@
+"""Answers ChatKit's requests in a FastAPI or Starlette application.
+
+    @app.post("/chatkit")
+    async def chatkit(request: Request) -> Response:
+        body = await read_body(request)
+        return await respond(server, body, context_of(request))
+
+`context_of` is yours: it makes a RequestContext for the user who asks.
+"""
+
+import logging
+import traceback
+from collections.abc import AsyncIterator
+
+from chatkit.server import ChatKitServer, StreamingResult
+from chatkit.store import NotFoundError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from .context import RequestContext, owner_id
+from .errors import OwnerError
+from .keys import show
+
+_logger = logging.getLogger(__name__)
+
+
+async def read_body(request: Request, max_bytes: int = 2 * 2**20) -> bytes:
+    """Read a request's body; a proxy may refuse a large one before it comes here.
+
+    Raises:
+        HTTPException: 413, the body is larger.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise HTTPException(413, f"A request may have {max_bytes:,} bytes")
+    return bytes(body)
+
+
+async def respond(
+    server: ChatKitServer[RequestContext], body: bytes, context: RequestContext
+) -> Response:
+    """Have the server process a request.
+
+    Args:
+        server: The application's ChatKit server.
+        body: The request's body.
+        context: Whose request it is.
+
+    Returns:
+        JSON, or a stream of events.
+
+    Raises:
+        HTTPException: 401, the context names no owner; 404, what the request is about
+            does not exist; 422, the request is not valid. Where that is not clear from
+            the answer, the log has the place in the code.
+    """
+    try:
+        owner_id(context)  # not every request asks the Store, which asks this
+        result = await server.process(body, context)
+        if not isinstance(result, StreamingResult):
+            return Response(result.json, media_type="application/json")
+        # The status is sent before the stream. An error that comes with the first event,
+        # such as "no such thread", must be known by then.
+        events = aiter(result)
+        first = await anext(events, b"")
+    except OwnerError as error:
+        raise HTTPException(401, str(error)) from None
+    except NotFoundError as error:
+        raise HTTPException(404, str(error)) from None
+    except ValidationError as error:
+        # pydantic's own text may quote what somebody wrote.
+        wrong = (
+            f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in error.errors()
+        )
+        raise HTTPException(422, f"Not valid: {show(', '.join(wrong))}") from None
+    except ValueError as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _logger.warning(
+            "Refused a request: %s at %s:%s",
+            *(type(error).__name__, place.filename, place.lineno),
+        )
+        raise HTTPException(422, "The request cannot be served") from None
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield first
+        async for event in events:
+            yield event
+
+    return StreamingResponse(stream(), media_type="text/event-stream")

@@ -1,0 +1,1 @@
+"""An application that people sign in to."""
