@@ -26,8 +26,8 @@ class OwnEngine(_engine.EngineConnections):  # type: ignore[misc]
 
     def __init__(self, url: str, size: int) -> None:
         _dialect.parse_url(url)
-        url = make_url(url.strip()).set(drivername=f"postgresql+{_connections.DRIVER}")
-        self.url = url.difference_update_query(["application_name"])  # asyncpg's has none
+        own = make_url(url.strip()).set(drivername=f"postgresql+{_connections.DRIVER}")
+        self.url = own.difference_update_query(["application_name"])  # asyncpg's has none
         self.size = size
 
     async def open(self) -> None:
