@@ -160,7 +160,8 @@ def succeed(project: Path, *arguments: str) -> str:
     [
         (flavor, old, new)
         for old, new in [*((old, TODAY) for old in EARLIER), (TODAY, NEXT)]
-        for flavor in flavors(old)
+        # The tables and the statements are those of every driver of a database.
+        for flavor in {way["store_database"]: it for it, way in flavors(old).items()}.values()
     ],
 )
 def test_every_row_is_the_same_after_an_update_and_the_old_code_goes_on_working(

@@ -366,7 +366,7 @@ def start(last):
 
 
 for migration in migrate.load():
-    for statement in re.findall(r"(?:CREATE|ALTER) .*?;(?=\\n)", migration.sql, re.DOTALL):
+    for statement in re.findall(r"(?:CREATE|ALTER) .*?(?=;\\n)", migration.sql, re.DOTALL):
         print(statement.splitlines()[0])
         process = fork.Process(target=start, args=[statement])
         process.start()

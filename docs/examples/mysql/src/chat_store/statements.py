@@ -35,10 +35,17 @@ ON DUPLICATE KEY UPDATE
     newest_created_at = GREATEST(
         COALESCE(newest_created_at, created_at), VALUES(created_at)
     ),
-    created_at = IF(deleted_at IS NULL, created_at, VALUES(created_at)),
-    position = IF(deleted_at IS NULL, position, VALUES(position)),
+    created_at = CASE
+        WHEN deleted_at IS NULL THEN created_at
+        ELSE VALUES(created_at)
+    END,
+    position = CASE
+        WHEN deleted_at IS NULL THEN position
+        ELSE VALUES(position)
+    END,
     deleted_at = NULL
 """
+
 # Changes the row only if it still is what the last parameter says: nobody was faster
 # (R41).
 UPDATE_THREAD = """

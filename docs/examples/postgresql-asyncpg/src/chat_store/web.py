@@ -73,9 +73,10 @@ async def respond(
         raise HTTPException(404, str(error)) from None
     except ValidationError as error:
         # pydantic's own text may quote what somebody wrote.
-        wrong = (
-            f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in error.errors()
-        )
+        wrong = [
+            f"{one['type']} at {'.'.join(map(str, one['loc'])) or 'the request'}"
+            for one in error.errors()
+        ]
         raise HTTPException(422, f"Not valid: {show(', '.join(wrong))}") from None
     except ValueError as error:
         place = traceback.extract_tb(error.__traceback__)[-1]

@@ -110,7 +110,7 @@ def test_a_body_that_is_too_large_is_a_413(port: int) -> None:
 
 def test_a_request_that_is_not_valid_is_a_422_that_says_where(port: int) -> None:
     answer = refused(Client(port, "alice"), "threads.list", limit="SECRET")
-    assert answer == (422, "Not valid: threads.list.params.limit: int_parsing")
+    assert answer == (422, "Not valid: int_parsing at threads.list.params.limit")
 
 
 def test_another_mistake_is_a_422_and_the_log_says_where(
