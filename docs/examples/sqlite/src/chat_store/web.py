@@ -55,8 +55,8 @@ async def respond(
 
     Raises:
         HTTPException: 401, the context names no owner; 404, what the request is about
-            does not exist; 422, the request is not valid. Where that is not clear from
-            the answer, the log has the place in the code.
+            does not exist; 422, the request is not valid, and the log says where in the
+            code that was found.
     """
     try:
         owner_id(context)  # not every request asks the Store, which asks this
@@ -71,20 +71,8 @@ async def respond(
         raise HTTPException(401, str(error)) from None
     except NotFoundError as error:
         raise HTTPException(404, str(error)) from None
-    except ValidationError as error:
-        # pydantic's own text may quote what somebody wrote.
-        wrong = [
-            f"{one['type']} at {'.'.join(map(str, one['loc'])) or 'the request'}"
-            for one in error.errors()
-        ]
-        raise HTTPException(422, f"Not valid: {show(', '.join(wrong))}") from None
-    except ValueError as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        _logger.warning(
-            "Refused a request: %s at %s:%s",
-            *(type(error).__name__, place.filename, place.lineno),
-        )
-        raise HTTPException(422, "The request cannot be served") from None
+    except ValueError as error:  # the client's mistake, or a fault of the application's
+        raise HTTPException(422, _explain(error)) from None
 
     async def stream() -> AsyncIterator[bytes]:
         yield first
@@ -92,3 +80,20 @@ async def respond(
             yield event
 
     return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+def _explain(error: ValueError) -> str:
+    # The error's own text may quote what somebody wrote.
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [frame for frame in frames if "pydantic" not in frame.filename][-1]
+    _logger.warning(
+        "Refused a request: %s at %s:%s",
+        *(type(error).__name__, place.filename, place.lineno),
+    )
+    if not isinstance(error, ValidationError):
+        return "The request cannot be served"
+    wrong = [
+        f"{one['type']} at {'.'.join(map(str, one['loc'])) or 'the request'}"
+        for one in error.errors()
+    ]
+    return f"Not valid: {show(', '.join(wrong))}"

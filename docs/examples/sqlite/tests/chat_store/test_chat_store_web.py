@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -108,9 +109,14 @@ def test_a_body_that_is_too_large_is_a_413(port: int) -> None:
     assert answer == (413, "A request may have 10,000 bytes")
 
 
-def test_a_request_that_is_not_valid_is_a_422_that_says_where(port: int) -> None:
+def test_a_request_that_is_not_valid_is_a_422_that_says_where(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, web.__name__)
     answer = refused(Client(port, "alice"), "threads.list", limit="SECRET")
     assert answer == (422, "Not valid: int_parsing at threads.list.params.limit")
+    assert re.search(r"ValidationError at \S+chatkit\S+:\d+", caplog.text)
+    assert "SECRET" not in caplog.text
 
 
 def test_another_mistake_is_a_422_and_the_log_says_where(
