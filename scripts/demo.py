@@ -252,7 +252,7 @@ def let_a_stranger_look(bob: User, thread_id: str) -> None:
     did("Server", "gives none")
     did("Bob", "asks for Alice's thread by its id")
     answer = bob.ask("threads.get_by_id", thread_id=thread_id, expected=404)
-    did("Server", f"answers 404: {answer['error']}")
+    did("Server", f"answers 404: {answer['detail']}")
 
 
 def a_turn(thread_id: str, text: str) -> dict[str, Any]:

@@ -86,7 +86,9 @@ def _explain(error: ValueError) -> str:
     # The error's own text may quote what somebody wrote.
     frames = traceback.extract_tb(error.__traceback__)
     place = [frame for frame in frames if "pydantic" not in frame.filename][-1]
-    _logger.warning(
+    is_usual = isinstance(error, ValidationError)  # of hostile clients, thousands a minute
+    _logger.log(
+        logging.INFO if is_usual else logging.WARNING,
         "Refused a request: %s at %s:%s",
         *(type(error).__name__, place.filename, place.lineno),
     )
