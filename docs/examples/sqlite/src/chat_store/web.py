@@ -86,7 +86,10 @@ def _explain(error: ValueError) -> str:
     # The error's own text may quote what somebody wrote.
     frames = traceback.extract_tb(error.__traceback__)
     place = [frame for frame in frames if "pydantic" not in frame.filename][-1]
-    _logger.warning(
+    # A hostile client may send many that are not valid: they do not fill the log.
+    level = logging.INFO if isinstance(error, ValidationError) else logging.WARNING
+    _logger.log(
+        level,
         "Refused a request: %s at %s:%s",
         *(type(error).__name__, place.filename, place.lineno),
     )

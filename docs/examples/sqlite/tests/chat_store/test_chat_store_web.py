@@ -112,7 +112,7 @@ def test_a_body_that_is_too_large_is_a_413(port: int) -> None:
 def test_a_request_that_is_not_valid_is_a_422_that_says_where(
     port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, web.__name__)
+    caplog.set_level(logging.INFO, web.__name__)
     answer = refused(Client(port, "alice"), "threads.list", limit="SECRET")
     assert answer == (422, "Not valid: int_parsing at threads.list.params.limit")
     assert re.search(r"ValidationError at \S+chatkit\S+:\d+", caplog.text)
