@@ -21,13 +21,14 @@ import sys
 
 import httpx
 import uvicorn
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from my_app import auth, chat, database
 from my_app.main import app
 from my_app.models import User
 
 streams, threads_of_alice = map(int, sys.argv[1:])
+people = ("alice", "bob", "carol")
 go_on = asyncio.Event()
 plain = chat.Assistant.respond
 
@@ -48,14 +49,15 @@ def request(kind, params):
 async def main():
     async with database.sessions() as session:
         if await session.scalar(select(User)) is None:
-            session.add_all([User(email=name, token=name) for name in ("alice", "bob")])
+            session.add_all([User(email=name, token=name) for name in people])
             await session.commit()
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     serving = asyncio.ensure_future(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/chatkit"
-    alice, bob, nobody = ({"authorization": f"Bearer {name}"} for name in ("alice", "bob", "eve"))
+    names = ("alice", "bob", "carol", "eve")
+    alice, bob, deleted, nobody = ({"authorization": f"Bearer {name}"} for name in names)
     hello = {"content": [{"type": "input_text", "text": "Hi"}], "attachments": []}
     create = request("threads.create", {"input": {**hello, "inference_options": {}}})
 
@@ -79,6 +81,10 @@ async def main():
             listed = (await client.post(url, headers=headers, **threads)).json()
             assert len(listed["data"]) == count
         assert (await client.post(url, headers=nobody, **threads)).status_code == 401
+        async with database.sessions() as session:
+            await session.execute(delete(User).where(User.email == "carol"))
+            await session.commit()
+        assert (await client.post(url, headers=deleted, **threads)).status_code == 401
     async with database.engine.connect() as connection:  # the Store has none of its own
         count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         assert (await connection.execute(count)).scalar_one() == database.engine.pool.size() == 5
@@ -87,6 +93,21 @@ async def main():
 
 
 asyncio.run(main())
+"""
+
+
+SYNCHRONOUS = """
+from alembic import context
+from sqlalchemy import create_engine
+
+from chat_store.sqlalchemy.alembic import include_object
+from my_app.models import Base
+from my_app.settings import settings
+
+with create_engine(settings.database_url).connect() as connection:
+    context.configure(connection, target_metadata=Base.metadata, include_object=include_object)
+    with context.begin_transaction():
+        context.run_migrations()
 """
 
 
@@ -150,6 +171,18 @@ def test_autogenerate_sees_only_what_is_the_applications(
     assert script.index("CREATE TABLE chatkit_items") < script.index("CREATE TABLE pins")
 
 
+def test_a_synchronous_application_has_alembic_and_a_pool_of_the_stores_own(
+    application: tuple[Path, dict[str, str]],
+) -> None:
+    project, environment = application
+    write(project, {"migrations/env.py": SYNCHRONOUS})
+    for direction in (("upgrade", "head"), ("downgrade", "0001"), ("upgrade", "head")):
+        succeed(application, "alembic", *direction)
+    assert "No new upgrade operations" in succeed(application, "alembic", "check")
+    printed = succeed(application, "chat_store", "status", "--url", environment["DATABASE_URL"])
+    assert "The tables fit this code." in printed
+
+
 def test_the_applications_own_checks_pass(
     application: tuple[Path, dict[str, str]], tool: Callable[[str], str], mypy_cache: Path
 ) -> None:
@@ -162,3 +195,20 @@ def test_the_applications_own_checks_pass(
         done = run(tool(command[0]), *command[1:], cwd=project, env=environment)
         assert done.returncode == 0, done.stdout
     assert "1 passed" in succeed(application, "pytest", "-q", "tests/test_app.py")
+
+
+def test_a_wheel_of_the_application_holds_the_store_and_its_migrations(
+    application: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    project, _ = application
+    settings = project / "pyproject.toml"
+    packages = '[tool.hatch.build.targets.wheel]\npackages = ["src/my_app", "src/chat_store"]\n'
+    settings.write_text(f"{settings.read_text('utf-8')}\n{packages}", "utf-8")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation")
+    done = run(*pip, "--target", tmp_path / "installed", project, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "empty").mkdir()
+    code = "from chat_store import migrate, web; import my_app; print(len(migrate.load()))"
+    environment = {"PYTHONPATH": str(tmp_path / "installed"), "PYTHONWARNINGS": "ignore"}
+    found = run(sys.executable, "-c", code, cwd=tmp_path / "empty", env=environment)
+    assert found.stdout == "2\n", found.stdout
