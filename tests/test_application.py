@@ -1,0 +1,214 @@
+"""An application with users, SQLAlchemy and Alembic takes the Store in, as docs/existing-project.md says."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.databases import server_database
+from devtools.rendering import ROOT, render, run, write
+from tests.test_docs import EXISTING, read
+
+ANSWERS = {"store_database": "postgresql", "store_sqlalchemy": True}
+
+SCRIPT = """
+import asyncio
+import json
+import sys
+
+import httpx
+import uvicorn
+from sqlalchemy import delete, select, text
+
+from my_app import auth, chat, database
+from my_app.main import app
+from my_app.models import User
+
+streams, threads_of_alice = map(int, sys.argv[1:])
+people = ("alice", "bob", "carol")
+go_on = asyncio.Event()
+plain = chat.Assistant.respond
+
+
+async def respond(self, *arguments):
+    async for event in plain(self, *arguments):
+        yield event
+        await go_on.wait()
+
+
+chat.Assistant.respond = respond
+
+
+def request(kind, params):
+    return {"content": json.dumps({"type": kind, "params": params})}
+
+
+async def main():
+    async with database.sessions() as session:
+        if await session.scalar(select(User)) is None:
+            session.add_all([User(email=name, token=name) for name in people])
+            await session.commit()
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    serving = asyncio.ensure_future(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/chatkit"
+    names = ("alice", "bob", "carol", "eve")
+    alice, bob, deleted, nobody = ({"authorization": f"Bearer {name}"} for name in names)
+    hello = {"content": [{"type": "input_text", "text": "Hi"}], "attachments": []}
+    create = request("threads.create", {"input": {**hello, "inference_options": {}}})
+
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=100)) as client:
+        begun = asyncio.Semaphore(0)
+
+        async def stream():
+            async with client.stream("POST", url, headers=alice, **create) as response:
+                async for line in response.aiter_lines():
+                    if "You said: Hi" in line:
+                        begun.release()
+
+        tasks = [asyncio.ensure_future(stream()) for _ in range(streams)]
+        for _ in tasks:
+            await begun.acquire()
+        print("in use:", database.engine.pool.checkedout())
+        go_on.set()
+        await asyncio.gather(*tasks)
+        threads = request("threads.list", {"limit": 100})
+        for headers, count in ((alice, threads_of_alice), (bob, 0)):
+            listed = (await client.post(url, headers=headers, **threads)).json()
+            assert len(listed["data"]) == count
+        assert (await client.post(url, headers=nobody, **threads)).status_code == 401
+        async with database.sessions() as session:
+            await session.execute(delete(User).where(User.email == "carol"))
+            await session.commit()
+        assert (await client.post(url, headers=deleted, **threads)).status_code == 401
+    async with database.engine.connect() as connection:  # the Store has none of its own
+        count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        assert (await connection.execute(count)).scalar_one() == database.engine.pool.size() == 5
+    server.should_exit = True
+    await serving
+
+
+asyncio.run(main())
+"""
+
+
+SYNCHRONOUS = """
+from alembic import context
+from sqlalchemy import create_engine
+
+from chat_store.sqlalchemy.alembic import include_object
+from my_app.models import Base
+from my_app.settings import settings
+
+with create_engine(settings.database_url).connect() as connection:
+    context.configure(connection, target_metadata=Base.metadata, include_object=include_object)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+@pytest.fixture
+def application(
+    template_files: Path, tmp_path: Path, server_of: Callable[[str], Any]
+) -> tuple[Path, dict[str, str]]:
+    """The application with the Store, and the environment that it runs in."""
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "tests" / "application", project)
+    render(template_files, project, ANSWERS)
+    write(project, {block.file: block.text for block in read(EXISTING) if block.file})
+    url = server_database("postgresql").create_database(server_of("postgresql").url)
+    environment = {
+        "DATABASE_URL": url.replace("://", "+psycopg://"),
+        "PYTHONPATH": "src",
+        "PYTHONWARNINGS": "ignore",
+    }
+    return project, environment
+
+
+def succeed(application: tuple[Path, dict[str, str]], *command: str) -> str:
+    """Run a module in the application."""
+    project, environment = application
+    done = run(sys.executable, "-m", *command, cwd=project, env=environment)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_streams_hold_no_connection_of_the_applications_one_pool(
+    application: tuple[Path, dict[str, str]],
+) -> None:
+    project, _ = application
+    succeed(application, "alembic", "upgrade", "head")
+    write(project, {"serve.py": SCRIPT})
+    assert "in use: 0\n" in succeed(application, "serve", "20", "20")
+    # As the application had it before, a session is held while its answer streams.
+    shutil.copy(
+        ROOT / "tests" / "application" / "src" / "my_app" / "auth.py", project / "src/my_app"
+    )
+    assert "in use: 10\n" in succeed(application, "serve", "10", "30")
+
+
+def test_autogenerate_sees_only_what_is_the_applications(
+    application: tuple[Path, dict[str, str]],
+) -> None:
+    project, _ = application
+    env = project / "migrations" / "env.py"
+    env.write_text(
+        env.read_text("utf-8").replace("import Base", "import Base\nfrom my_app import pins")
+    )
+    succeed(application, "alembic", "upgrade", "head")
+    succeed(application, "alembic", "revision", "--autogenerate", "-m", "pins", "--rev-id", "0003")
+    [revision] = project.glob("migrations/versions/0003*")
+    assert "create_table('pins'" in revision.read_text("utf-8").replace('"', "'")
+    assert "chatkit_items" not in revision.read_text("utf-8")
+    succeed(application, "alembic", "upgrade", "head")
+    assert "No new upgrade operations" in succeed(application, "alembic", "check")
+    succeed(application, "alembic", "downgrade", "base")
+    script = succeed(application, "alembic", "upgrade", "head", "--sql")
+    assert script.index("CREATE TABLE chatkit_items") < script.index("CREATE TABLE pins")
+
+
+def test_a_synchronous_application_has_alembic_and_a_pool_of_the_stores_own(
+    application: tuple[Path, dict[str, str]],
+) -> None:
+    project, environment = application
+    write(project, {"migrations/env.py": SYNCHRONOUS})
+    for direction in (("upgrade", "head"), ("downgrade", "0001"), ("upgrade", "head")):
+        succeed(application, "alembic", *direction)
+    assert "No new upgrade operations" in succeed(application, "alembic", "check")
+    printed = succeed(application, "chat_store", "status", "--url", environment["DATABASE_URL"])
+    assert "The tables fit this code." in printed
+
+
+def test_the_applications_own_checks_pass(
+    application: tuple[Path, dict[str, str]], tool: Callable[[str], str], mypy_cache: Path
+) -> None:
+    project, environment = application
+    for command in (
+        ("ruff", "check", "src/my_app", "migrations"),
+        ("ruff", "format", "--check", "src/my_app", "migrations"),
+        ("mypy", f"--cache-dir={mypy_cache}", "src/my_app"),
+    ):
+        done = run(tool(command[0]), *command[1:], cwd=project, env=environment)
+        assert done.returncode == 0, done.stdout
+    assert "1 passed" in succeed(application, "pytest", "-q", "tests/test_app.py")
+
+
+def test_a_wheel_of_the_application_holds_the_store_and_its_migrations(
+    application: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    project, _ = application
+    settings = project / "pyproject.toml"
+    packages = '[tool.hatch.build.targets.wheel]\npackages = ["src/my_app", "src/chat_store"]\n'
+    settings.write_text(f"{settings.read_text('utf-8')}\n{packages}", "utf-8")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation")
+    done = run(*pip, "--target", tmp_path / "installed", project, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "empty").mkdir()
+    code = "from chat_store import migrate, web; import my_app; print(len(migrate.load()))"
+    environment = {"PYTHONPATH": str(tmp_path / "installed"), "PYTHONWARNINGS": "ignore"}
+    found = run(sys.executable, "-c", code, cwd=tmp_path / "empty", env=environment)
+    assert found.stdout == "2\n", found.stdout
