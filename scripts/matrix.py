@@ -7,8 +7,8 @@
 
 A run is named after a flavor, and after the server: the installed one, another version, or what is
 between: a pooler, or an engine of SQLAlchemy's. Drivers of one database share its versions among
-them. Those that are named after versions of the template have the code and the suite of one
-version on the tables of a later one, as a rolling deployment does; they run the promises. What cannot run is named at the
+them. Those that are named after versions of the template have the code and the promises of one
+version on the tables of a later one, as a rolling deployment does. What cannot run is named at the
 end, with what to install for it; in CI (CI=true) that is a failure, but where it is excused.
 """
 

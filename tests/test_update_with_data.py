@@ -160,7 +160,7 @@ def succeed(project: Path, *arguments: str) -> str:
     [
         (flavor, old, new)
         for old, new in [*((old, TODAY) for old in EARLIER), (TODAY, NEXT)]
-        # The tables and the statements are those of every driver of a database.
+        # One driver of each database: they share the tables and the statements.
         for flavor in {way["store_database"]: it for it, way in flavors(old).items()}.values()
     ],
 )

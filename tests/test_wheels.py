@@ -1,4 +1,4 @@
-"""A wheel of a user's project holds the Store and its SQL, by the lines that docs/existing-project.md gives."""
+"""A wheel of a user's project holds the Store and its SQL, as docs/existing-project.md says."""
 
 import os
 import re

@@ -16,11 +16,11 @@ WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
 # emptied row, so that a stream which still runs cannot bring the thread back: the row
-# accepts only a thread that is newer than every save of the deleted one (R10). To
-# refuse, it sets `saves` to NULL, which is an error: where a client has set FOUND_ROWS, a
-# row that stays as it is counts as changed. Each assignment sees what those above it have left:
-# from the second on, a row without data is one that refuses. The last parameter says
-# that the thread is new and empty: it then leaves the data of a live row alone, as when a
+# accepts only a thread that is newer than every save of the deleted one (R10). To refuse,
+# it sets `saves` to NULL, which is an error: where a client has set FOUND_ROWS, a row that
+# stays as it is counts as changed. Each assignment sees what those above it have left:
+# from the second on, a row without data is one that refuses. The last parameter says that
+# the thread is new and empty: it then leaves the data of a live row alone, as when a
 # request is made a second time.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)

@@ -90,7 +90,7 @@ async def apply(migration: Migration, connection: Connection) -> bool | None:
             f"The database is encoded in {encoding}, which cannot hold every text. "
             "Create it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
-    if "-- outside a transaction" in migration.sql:
+    if migration.is_outside:
         return await _apply_outside(migration, connection)
     async with connection.transaction():
         [(is_locked,)] = await connection.fetch(statements.LOCK_FOR_TRANSACTION)

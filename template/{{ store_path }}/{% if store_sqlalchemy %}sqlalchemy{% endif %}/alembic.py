@@ -71,9 +71,8 @@ def upgrade(*versions: int) -> None:
             f"There is no migration {unknown[0]}; known are {', '.join(map(str, known))}"
         )
     for migration in (known[version] for version in versions):
-        in_transaction = "-- outside a transaction" not in migration.sql
         alembic = op.get_context()
-        with nullcontext() if in_transaction else alembic.autocommit_block():
+        with alembic.autocommit_block() if migration.is_outside else nullcontext():
             for statement in migrate.split(migrate.script([migration])):
                 op.execute(statement.replace(":", r"\:"))  # or a parameter begins
 

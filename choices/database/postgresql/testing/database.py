@@ -49,6 +49,7 @@ class PostgreSQL(ServerDatabase):
 
     name = "PostgreSQL"
     package = "postgresql"
+    detours = ("pgbouncer", "engine")
     time = "timestamptz"
     tables = (
         """SELECT table_name, column_name, data_type, collation_name, is_nullable, is_identity,
@@ -161,8 +162,6 @@ async with asyncpg.create_pool(url, init=set_codec if arguments[1] == "other" el
     def tls_url(self, url: str, authority: Path) -> str:
         """Give the URL that trusts an authority."""
         return f"{url}?sslmode=verify-full&sslrootcert={authority}"
-
-    detours = ("pgbouncer", "engine")
 
     @property
     def places(self) -> dict[str, PlaceMaker]:

@@ -43,6 +43,11 @@ class Migration:
     runs_with: int
     sql: str
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether it must not run in a transaction: its text says so."""
+        return "-- outside a transaction" in self.sql
+
 
 @dataclass(frozen=True)
 class SchemaStatus:

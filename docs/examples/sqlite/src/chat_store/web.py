@@ -88,11 +88,8 @@ def _explain(error: ValueError) -> str:
     place = [frame for frame in frames if "pydantic" not in frame.filename][-1]
     # A hostile client may send many that are not valid: they do not fill the log.
     level = logging.INFO if isinstance(error, ValidationError) else logging.WARNING
-    _logger.log(
-        level,
-        "Refused a request: %s at %s:%s",
-        *(type(error).__name__, place.filename, place.lineno),
-    )
+    what = f"{type(error).__name__} at {place.filename}:{place.lineno}"
+    _logger.log(level, "Refused a request: %s", what)
     if not isinstance(error, ValidationError):
         return "The request cannot be served"
     wrong = [
