@@ -170,6 +170,15 @@ def test_only_our_directories_and_the_answers_file_are_written(
         assert set(files_of(one.path)) == ours | theirs
 
 
+def test_the_readme_says_what_each_module_and_extra_is_for(renders: list[Render]) -> None:
+    for one in renders:
+        package = one.path / one.package
+        table = (package / "README.md").read_text("utf-8").partition("## Find your way")[2]
+        named = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+        named |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+        assert [name for name in sorted(named) if f"`{name}`" not in table] == [], one.answers
+
+
 def has_engine(one: Render) -> bool:
     """Tell whether a render uses an engine of the application's."""
     answers = one.answers

@@ -163,7 +163,11 @@ def test_no_public_signature_has_any_in_it(projects: list[Render]) -> None:
         found = {where for where, hint in public_hints(package) if has_any(hint)}
         # What a row is, and the driver's own connection and pool.
         freedom = {"DatabaseOptions.pool", "DriverOptions.pool", "Database.read.return"}
-        freedom |= {"Connection.__init__.raw", "Connection.fetch.return", "Connections.__init__.pool"}
+        freedom |= {
+            "Connection.__init__.raw",
+            "Connection.fetch.return",
+            "Connections.__init__.pool",
+        }
         if one.answers["store_context"] == "dict":  # its keys are the user's own
             freedom |= {where for where, hint in public_hints(package) if hint == dict[str, Any]}
         assert found <= freedom, one.answers
