@@ -11,6 +11,9 @@ T = TypeVar("T")
 FLAVORS = {"-".join(way.values()): way for way in ways_to_answer("store_database")}
 """The answers of each database, and of each driver where there is a choice, by a name."""
 
+EXTRAS = [name for name, details in questions().items() if details["type"] == "bool"]
+"""The questions that ask for extras."""
+
 
 def factors() -> list[list[dict[str, object]]]:
     """Give, for each question of the template, the ways to answer it."""
@@ -20,9 +23,7 @@ def factors() -> list[list[dict[str, object]]]:
         if "choices" in details and "when" not in details
     ]
     extras: list[list[dict[str, object]]] = [
-        [{name: answer} for answer in (False, True)]
-        for name, details in questions().items()
-        if details["type"] == "bool"
+        [{name: answer} for answer in (False, True)] for name in EXTRAS
     ]
     return [*chosen, *extras, [{}, dict(OTHER_PATHS)]]
 

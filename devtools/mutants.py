@@ -88,7 +88,8 @@ def answers_of(flavor: str) -> Answers:
     """Give the answers that a flavor's mutants are made with: all extras, and one of the contexts."""
     contexts = cycle(path.parent.name for path in sorted(CHOICES.glob("context/*/mutants.txt")))
     context = dict(zip(FLAVORS, contexts, strict=False))[flavor]
-    return {**FLAVORS[flavor], "store_context": context, "store_transfer": True}
+    extras = {"store_transfer": True, "store_user_data": True}
+    return {**FLAVORS[flavor], "store_context": context, **extras}
 
 
 def mutants_of(flavor: str) -> list[Mutant]:

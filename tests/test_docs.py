@@ -46,7 +46,7 @@ URLS = ("postgresql://postgres:secret@localhost:5432/postgres", "postgresql://lo
 ANY_DATABASE = "store_database=…"
 
 # What the project of a page is rendered with.
-ON_POSTGRESQL = {"docs/own.md", "docs/run.md", "docs/security.md"}
+ON_POSTGRESQL = {"docs/own.md", "docs/run.md", "docs/security.md", "docs/user-data.md"}
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _NOT_RUN = re.compile(r"\s*<!-- not run: .+ -->")

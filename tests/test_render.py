@@ -194,6 +194,7 @@ def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
         r"TESTS/full/.*": lambda it: it.is_deep,
         r".*example_server\.py": lambda it: it.answers["store_example_server"],
         r".*[/_]transfer\b.*": lambda it: it.answers["store_transfer"],
+        r".*[/_]user_data\b.*": lambda it: it.answers["store_user_data"],
         r"PACKAGE/sqlalchemy/.*|.*_alembic\.py": lambda it: it.answers["store_sqlalchemy"],
         r".*[/_]engine\.py": has_engine,
     }

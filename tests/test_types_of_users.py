@@ -10,7 +10,7 @@ from typing import Any, ForwardRef
 import pytest
 
 from devtools.checkers import expect_success, mypy, pyright
-from devtools.combinations import FLAVORS, each_once, merged
+from devtools.combinations import EXTRAS, FLAVORS, each_once, merged
 from devtools.rendered import import_rendered
 from devtools.rendering import Render, render_beside_my_app, ways_to_answer, write
 
@@ -125,7 +125,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory, template_files: Path) -> 
     made: list[Render] = []
     factors = [ways_to_answer("store_context"), list(FLAVORS.values())]
     for number, row in enumerate(each_once(factors)):
-        answers = {**merged(row), "store_transfer": True, "store_sqlalchemy": True}
+        answers = {**merged(row), **dict.fromkeys(EXTRAS, True)}
         project = directory / f"r{number:02}"
         made.append(render_beside_my_app(template_files, project, answers))
         imports, making = MAKING[str(answers["store_context"])]

@@ -208,6 +208,9 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
+    # A statement that takes a moment.
+    SLOW_STATEMENT = "SELECT pg_sleep(0.3)"
+
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
 

@@ -24,6 +24,9 @@ class Probe:
     # Modules whose functions must not run on the thread of the event loop.
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
 
+    # A statement that takes a moment, where writes can run beside each other.
+    SLOW_STATEMENT = "SELECT 1"
+
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"synchronous": "off"},)
 

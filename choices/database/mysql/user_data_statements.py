@@ -1,0 +1,247 @@
+# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
+# deletes this directory, with your edits.
+"""The statements of this extra, each as a function that gives it with its parameters.
+
+Times are microseconds since 1970 in UTC. A place in an order is compared column by
+column, since the server does not use an index for a comparison of rows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+Step: TypeAlias = tuple[str, Sequence[object]]
+
+BATCH = 100
+
+_COUNT = """
+SELECT
+    (SELECT COUNT(*) FROM chatkit_threads WHERE owner_id = ? AND deleted_at IS NULL),
+    (SELECT COUNT(*) FROM chatkit_threads WHERE owner_id = ? AND deleted_at IS NOT NULL),
+    (SELECT COUNT(*) FROM chatkit_items WHERE owner_id = ?),
+    (SELECT COUNT(*) FROM chatkit_attachments WHERE owner_id = ?)
+"""
+
+_NEXT_OWNER = """
+SELECT CONVERT(MIN(owner_id) USING utf8mb4) FROM (
+    SELECT MIN(owner_id) AS owner_id FROM chatkit_threads WHERE owner_id > ?
+    UNION ALL SELECT MIN(owner_id) FROM chatkit_attachments WHERE owner_id > ?
+) AS following
+"""
+
+_THREADS = """
+SELECT CONVERT(id USING utf8mb4), created_at, position, (
+    SELECT COUNT(*) FROM chatkit_items AS item
+    WHERE item.owner_id = thread.owner_id AND item.thread_id = thread.id
+), (
+    SELECT MAX(item.created_at) FROM chatkit_items AS item
+    WHERE item.owner_id = thread.owner_id AND item.thread_id = thread.id
+), data
+FROM chatkit_threads AS thread FORCE INDEX (chatkit_threads_page)
+WHERE owner_id = ? AND deleted_at IS NULL
+    AND (created_at > ? OR (created_at = ? AND position > ?))
+ORDER BY created_at, position LIMIT ?
+"""
+
+_ITEMS = """
+SELECT CONVERT(id USING utf8mb4), created_at, position, data
+FROM chatkit_items FORCE INDEX (chatkit_items_page)
+WHERE owner_id = ? AND thread_id = ?
+    AND (created_at > ? OR (created_at = ? AND position > ?))
+ORDER BY created_at, position LIMIT ?
+"""
+
+_ATTACHMENTS = """
+SELECT CONVERT(id USING utf8mb4), created_at, data FROM chatkit_attachments
+WHERE owner_id = ? AND id > ? ORDER BY id LIMIT ?
+"""
+
+_DELETE_EMPTIED = """
+DELETE FROM chatkit_threads
+WHERE owner_id = ? AND deleted_at IS NOT NULL
+    AND COALESCE(newest_created_at, created_at) < ?
+"""
+
+# A thread's last activity is the creation of its newest item, or its own. Of items, only
+# keys and times are read.
+_IS_EXPIRED = """
+created_at < ? AND NOT EXISTS (
+    SELECT 1 FROM chatkit_items AS item
+    WHERE item.owner_id = thread.owner_id AND item.thread_id = thread.id
+        AND item.created_at >= ?
+)
+"""
+
+_NEXT_THREADS = f"""
+SELECT CONVERT(owner_id USING utf8mb4), CONVERT(id USING utf8mb4), {_IS_EXPIRED}
+FROM chatkit_threads AS thread FORCE INDEX (PRIMARY)
+WHERE (owner_id > ? OR (owner_id = ? AND id > ?)) AND deleted_at IS NULL
+ORDER BY owner_id, id LIMIT ?
+"""
+
+_IN_RANGE = """
+(owner_id > ? OR (owner_id = ? AND id > ?))
+AND (owner_id < ? OR (owner_id = ? AND id <= ?))
+AND deleted_at IS NULL
+"""
+
+_LOCK_OLD = f"""
+SELECT 1 FROM chatkit_threads WHERE {_IN_RANGE} AND created_at < ?
+ORDER BY owner_id, id FOR UPDATE
+"""
+
+# DISTINCT makes a table of its own: a statement may not read what it deletes from.
+_DELETE_EXPIRED_ITEMS = f"""
+DELETE item FROM chatkit_items AS item JOIN (
+    SELECT DISTINCT owner_id, id FROM chatkit_threads AS thread
+    WHERE {_IN_RANGE} AND {_IS_EXPIRED}
+) AS expired ON item.owner_id = expired.owner_id AND item.thread_id = expired.id
+"""
+
+_DELETE_EXPIRED = f"""
+DELETE FROM chatkit_threads WHERE {_IN_RANGE} AND created_at < ? AND NOT EXISTS (
+    SELECT 1 FROM chatkit_items AS item
+    WHERE item.owner_id = chatkit_threads.owner_id
+        AND item.thread_id = chatkit_threads.id
+)
+"""
+
+_OLD_ATTACHMENTS = """
+SELECT CONVERT(owner_id USING utf8mb4), CONVERT(id USING utf8mb4), data
+FROM chatkit_attachments FORCE INDEX (PRIMARY)
+WHERE (owner_id > ? OR (owner_id = ? AND id > ?)) AND created_at < ?
+ORDER BY owner_id, id LIMIT ?
+"""
+
+_IS_IN_THREAD = """
+SELECT 1 FROM chatkit_items
+WHERE owner_id = ? AND thread_id = ? AND LOCATE(?, data) > 0 LIMIT 1
+"""
+
+_IS_ANYWHERE = """
+SELECT 1 FROM chatkit_items WHERE owner_id = ? AND LOCATE(?, data) > 0 LIMIT 1
+"""
+
+_CLASHES = """
+SELECT 'thread', CONVERT(mine.id USING utf8mb4)
+FROM chatkit_threads AS mine JOIN chatkit_threads AS other ON other.id = mine.id
+WHERE mine.owner_id = ? AND mine.deleted_at IS NULL
+    AND other.owner_id = ? AND other.deleted_at IS NULL
+UNION ALL
+SELECT 'attachment', CONVERT(mine.id USING utf8mb4)
+FROM chatkit_attachments AS mine JOIN chatkit_attachments AS other ON other.id = mine.id
+WHERE mine.owner_id = ? AND other.owner_id = ?
+LIMIT 1
+"""
+
+_DELETE_EMPTIED_TWINS = """
+DELETE emptied FROM chatkit_threads AS emptied
+JOIN chatkit_threads AS live ON live.id = emptied.id
+WHERE live.owner_id = ? AND live.deleted_at IS NULL
+    AND emptied.owner_id = ? AND emptied.deleted_at IS NOT NULL
+"""
+
+# The locks make items that are being added wait. They then find their thread emptied.
+_COPY_THREADS = """
+INSERT INTO chatkit_threads
+    (owner_id, id, created_at, position, newest_created_at, data)
+SELECT ?, id, created_at, position, newest_created_at, data FROM chatkit_threads
+WHERE owner_id = ? AND deleted_at IS NULL
+FOR UPDATE
+"""
+
+_MOVE_ITEMS = """
+UPDATE chatkit_items SET owner_id = ?
+WHERE owner_id = ? AND thread_id IN (
+    SELECT id FROM chatkit_threads WHERE owner_id = ? AND deleted_at IS NULL
+)
+"""
+
+_EMPTY_COPIED = """
+UPDATE chatkit_threads AS mine JOIN chatkit_threads AS other ON other.id = mine.id
+SET mine.deleted_at = ?, mine.data = NULL
+WHERE mine.owner_id = ? AND mine.deleted_at IS NULL AND other.owner_id = ?
+"""
+
+_MOVE_ATTACHMENTS = """
+UPDATE chatkit_attachments SET owner_id = ? WHERE owner_id = ?
+"""
+
+
+def count(owner: str) -> Step:
+    """Count an owner's threads, emptied rows, items and attachments."""
+    return _COUNT, (owner, owner, owner, owner)
+
+
+def next_owner(last: str) -> Step:
+    """Find the owner that follows another one; NULL behind the last."""
+    return _NEXT_OWNER, (last, last)
+
+
+def threads(owner: str, created_at: datetime, position: int) -> Step:
+    """Load threads in order: id, time, position, number of items, last one's time, data."""
+    return _THREADS, (owner, created_at, created_at, position, BATCH)
+
+
+def items(owner: str, thread_id: str, created_at: datetime, position: int) -> Step:
+    """Load a thread's items in order: id, time, position, data."""
+    return _ITEMS, (owner, thread_id, created_at, created_at, position, BATCH)
+
+
+def attachments(owner: str, last: str) -> Step:
+    """Load attachments by id: id, time, data."""
+    return _ATTACHMENTS, (owner, last, BATCH)
+
+
+def delete_emptied(owner: str, created_before: datetime) -> Step:
+    """Delete the rows of deleted threads that are old enough."""
+    return _DELETE_EMPTIED, (owner, created_before)
+
+
+def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
+    """Find the threads that follow another one: owner, id, whether it is expired."""
+    return _NEXT_THREADS, (limit, limit, owner, owner, thread_id, BATCH)
+
+
+def delete_expired(
+    owner: str, thread_id: str, limit: datetime, last_owner: str, last_id: str
+) -> list[Step]:
+    """Delete the expired threads behind one, up to another, and their items."""
+    places = (owner, owner, thread_id, last_owner, last_owner, last_id)
+    # Locked first, so that no item is added between the deletions.
+    return [
+        (_LOCK_OLD, (*places, limit)),
+        (_DELETE_EXPIRED_ITEMS, (*places, limit, limit)),
+        (_DELETE_EXPIRED, (*places, limit)),
+    ]
+
+
+def old_attachments(owner: str, last: str, created_before: datetime) -> Step:
+    """Find the old attachments that follow another one: owner, id, data."""
+    return _OLD_ATTACHMENTS, (owner, owner, last, created_before, BATCH)
+
+
+def is_in_thread(owner: str, thread_id: str, text: str) -> Step:
+    """Give a row if an item of a thread holds a text."""
+    return _IS_IN_THREAD, (owner, thread_id, text)
+
+
+def is_anywhere(owner: str, text: str) -> Step:
+    """Give a row if an item of an owner holds a text."""
+    return _IS_ANYWHERE, (owner, text)
+
+
+def clashes(old: str, new: str) -> Step:
+    """Find an id that both owners have: its kind, and the id."""
+    return _CLASHES, (old, new, old, new)
+
+
+def adopt(old: str, new: str, now: datetime) -> list[Step]:
+    """Give one owner's rows to another; the threads leave emptied rows behind."""
+    return [
+        (_DELETE_EMPTIED_TWINS, (old, new)),
+        (_COPY_THREADS, (new, old)),
+        (_MOVE_ITEMS, (new, old, new)),
+        (_EMPTY_COPIED, (now, old, new)),
+        (_MOVE_ATTACHMENTS, (new, old)),
+    ]

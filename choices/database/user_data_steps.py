@@ -1,0 +1,72 @@
+def count(owner: str) -> Step:
+    """Count an owner's threads, emptied rows, items and attachments."""
+    return _COUNT, (owner,)
+
+
+def next_owner(last: str) -> Step:
+    """Find the owner that follows another one; NULL behind the last."""
+    return _NEXT_OWNER, (last,)
+
+
+def threads(owner: str, created_at: datetime, position: int) -> Step:
+    """Load threads in order: id, time, position, number of items, last one's time, data."""
+    return _THREADS, (owner, created_at, position, BATCH)
+
+
+def items(owner: str, thread_id: str, created_at: datetime, position: int) -> Step:
+    """Load a thread's items in order: id, time, position, data."""
+    return _ITEMS, (owner, thread_id, created_at, position, BATCH)
+
+
+def attachments(owner: str, last: str) -> Step:
+    """Load attachments by id: id, time, data."""
+    return _ATTACHMENTS, (owner, last, BATCH)
+
+
+def delete_emptied(owner: str, created_before: datetime) -> Step:
+    """Delete the rows of deleted threads that are old enough."""
+    return _DELETE_EMPTIED, (owner, created_before)
+
+
+def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
+    """Find the threads that follow another one: owner, id, whether it is expired."""
+    return _NEXT_THREADS, (owner, thread_id, limit, BATCH)
+
+
+def delete_expired(
+    owner: str, thread_id: str, limit: datetime, last_owner: str, last_id: str
+) -> list[Step]:
+    """Delete the expired threads behind one, up to another, and their items."""
+    params = (owner, thread_id, limit, last_owner, last_id)
+    return [(statement, params) for statement in _EXPIRE]
+
+
+def old_attachments(owner: str, last: str, created_before: datetime) -> Step:
+    """Find the old attachments that follow another one: owner, id, data."""
+    return _OLD_ATTACHMENTS, (owner, last, created_before, BATCH)
+
+
+def is_in_thread(owner: str, thread_id: str, text: str) -> Step:
+    """Give a row if an item of a thread holds a text."""
+    return _IS_IN_THREAD, (owner, thread_id, text)
+
+
+def is_anywhere(owner: str, text: str) -> Step:
+    """Give a row if an item of an owner holds a text."""
+    return _IS_ANYWHERE, (owner, text)
+
+
+def clashes(old: str, new: str) -> Step:
+    """Find an id that both owners have: its kind, and the id."""
+    return _CLASHES, (old, new)
+
+
+def adopt(old: str, new: str, now: datetime) -> list[Step]:
+    """Give one owner's rows to another; the threads leave emptied rows behind."""
+    return [
+        (_DELETE_EMPTIED_TWINS, (old, new)),
+        (_COPY_THREADS, (old, new)),
+        (_MOVE_ITEMS, (old, new)),
+        (_EMPTY_COPIED, (old, new, now)),
+        (_MOVE_ATTACHMENTS, (old, new)),
+    ]

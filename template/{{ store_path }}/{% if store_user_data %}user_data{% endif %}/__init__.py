@@ -1,0 +1,34 @@
+# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
+# deletes this directory, with your edits.
+"""What one owner has: show it, take it out, give it away, erase it, let it expire.
+
+    python -m chat_store.user_data list alice
+    python -m chat_store.user_data export alice alice-data
+    python -m chat_store.user_data adopt visitor-7 alice
+    python -m chat_store.user_data erase alice
+    python -m chat_store.user_data expire --days 365
+
+An owner is what `owner_id(context)` returns for a request. The functions take a
+ChatStore, open or not, and raise `SchemaError` or `DatabaseError` as it does. Nothing
+in the Store depends on this directory.
+"""
+
+from .adopt import AdoptError, adopt
+from .erase import DeleteFile, Erased, erase
+from .expire import Expired, expire
+from .export import export
+from .rows import Counts, count, owners
+
+__all__ = [
+    "AdoptError",
+    "Counts",
+    "DeleteFile",
+    "Erased",
+    "Expired",
+    "adopt",
+    "count",
+    "erase",
+    "expire",
+    "export",
+    "owners",
+]

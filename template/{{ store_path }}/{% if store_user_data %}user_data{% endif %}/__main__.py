@@ -1,0 +1,271 @@
+# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
+# deletes this directory, with your edits.
+"""The command line: `python -m chat_store.user_data COMMAND`; --help lists the commands.
+
+What a program may want to read goes to standard output, everything else to standard
+error.
+"""
+
+import argparse
+import asyncio
+import importlib
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, NoReturn, TypeAlias
+
+from ..errors import ChatStoreError
+from ..store import ChatStore
+from . import DeleteFile, Expired, adopt, count, erase, expire, export, owners
+from .rows import attachments_of, connected, count_in, threads_of
+
+Command: TypeAlias = Callable[[ChatStore, argparse.Namespace], Coroutine[Any, Any, int]]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse quotes what it does not understand, which may be a URL.
+        super().error(re.sub(r"://\S*@", "://***@", message))
+
+
+def main() -> int:
+    """Run a command.
+
+    Returns:
+        The exit status: 0 where all is well; 1 where rows remain or clash, or where the
+        database or a file cannot be used; 2 where the command line or the URL is wrong;
+        130 after an interruption.
+    """
+    arguments = _make_parser().parse_args()
+    try:
+        run: Command = arguments.run
+        return asyncio.run(run(ChatStore(arguments.url), arguments))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ChatStoreError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. The same command continues.", file=sys.stderr)
+        return 130
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"python -m {__package__}",
+        description="Show what one owner has, take it out, give it away or erase it; and "
+        "delete what is old. An owner is what owner_id(context) returns for a request.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=f"{text}.")
+        command.add_argument(
+            "--url",
+            help="the database; by default the environment variable CHAT_STORE_URL",
+        )
+        command.set_defaults(run=run)
+        return command
+
+    command = add(
+        "owners", _owners, "List the owners that have rows, with their number"
+    )
+    command.add_argument("prefix", nargs="?", default="", help="what they begin with")
+
+    command = add("list", _list, "List an owner's threads and attachments")
+    command.add_argument("owner")
+
+    command = add(
+        "export", _export, "Write an owner's rows and conversations into files"
+    )
+    command.add_argument("owner")
+    command.add_argument("directory", help="where the files go; made if it is missing")
+
+    command = add("adopt", _adopt, "Give everything that one owner has to another one")
+    command.add_argument("old", help="the owner until now")
+    command.add_argument("new", help="the owner from now on, who may have rows already")
+
+    command = add("erase", _erase, "Delete everything that an owner has")
+    command.add_argument("owner")
+    command.add_argument(
+        "--prefix",
+        action="store_true",
+        help="erase every owner that begins so, such as a tenant: 'acme:'",
+    )
+    command.add_argument(
+        "--first-answer",
+        type=_minutes,
+        default=timedelta(minutes=10),
+        metavar="MINUTES",
+        help="how long the first answer in a new thread may take; by default 10",
+    )
+    _add_for_deletion(command)
+
+    command = add(
+        "expire", _expire, "Delete old threads, and attachments that no message shows"
+    )
+    command.add_argument(
+        "--days",
+        type=_days,
+        help="threads go that nobody has used for so long; by default none",
+    )
+    command.add_argument(
+        "--upload-days",
+        type=_days,
+        default=timedelta(days=1),
+        metavar="DAYS",
+        help="how old attachments are that no message shows when they go; by default 1",
+    )
+    _add_for_deletion(command)
+    return parser
+
+
+def _add_for_deletion(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be deleted, and stop"
+    )
+    command.add_argument(
+        "--delete-files",
+        type=_import,
+        metavar="MODULE:FUNCTION",
+        help="an async function of an owner and an attachment's id that deletes its file; "
+        "without it, both are printed, each as a line of JSON, before the row goes",
+    )
+
+
+def _days(text: str) -> timedelta:
+    return _duration(text, "days")
+
+
+def _minutes(text: str) -> timedelta:
+    return _duration(text, "minutes")
+
+
+def _duration(text: str, unit: str) -> timedelta:
+    try:
+        return timedelta(**{unit: float(text)})
+    except (OverflowError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text} is no number of {unit}") from None
+
+
+def _import(name: str) -> DeleteFile:
+    module, _, attribute = name.partition(":")
+    try:
+        found: DeleteFile = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{name} cannot be imported: {error}"
+        ) from None
+    return found
+
+
+async def _print_file(owner: str, attachment_id: str) -> None:
+    print(json.dumps({"owner": owner, "attachment": attachment_id}), flush=True)
+
+
+async def _owners(store: ChatStore, arguments: argparse.Namespace) -> int:
+    async for owner in owners(store, arguments.prefix):
+        print(f"{json.dumps(owner)}  {(await count(store, owner)).total}")
+    return 0
+
+
+async def _list(store: ChatStore, arguments: argparse.Namespace) -> int:
+    owner = arguments.owner
+    async with connected(store, owner) as database:
+        async for thread in threads_of(database, owner):
+            print(
+                f"thread      {_shown(thread.created_at)} to {_shown(thread.last_at)}  "
+                f"{thread.items:>6} items  {json.dumps(thread.id)}"
+            )
+        async for attachment in attachments_of(database, owner):
+            created_at = _shown(attachment.created_at)
+            print(f"attachment  {created_at}{'':34}{json.dumps(attachment.id)}")
+        print(await count_in(database, owner))
+    return 0
+
+
+async def _export(store: ChatStore, arguments: argparse.Namespace) -> int:
+    counts = await export(store, arguments.owner, arguments.directory)
+    print(f"Wrote {arguments.directory}. {counts}", file=sys.stderr)
+    return 0
+
+
+async def _adopt(store: ChatStore, arguments: argparse.Namespace) -> int:
+    counts = await adopt(store, arguments.old, arguments.new)
+    print(f"Moved what the old owner had. {counts}", file=sys.stderr)
+    return 0
+
+
+async def _erase(store: ChatStore, arguments: argparse.Namespace) -> int:
+    names = [arguments.owner]
+    if arguments.prefix:
+        names = [owner async for owner in owners(store, arguments.owner)]
+    remaining = 0
+    for name in names:
+        if arguments.dry_run:
+            print(f"{json.dumps(name)} has {await count(store, name)}", file=sys.stderr)
+            continue
+        done = await erase(
+            store,
+            name,
+            delete_file=arguments.delete_files or _print_file,
+            first_answer=arguments.first_answer,
+            on_wait=lambda counts: print(f"Waiting. {counts}", file=sys.stderr),
+        )
+        print(f"{json.dumps(name)} had {done.found}", file=sys.stderr)
+        print(f"{json.dumps(name)} has {done.remaining}", file=sys.stderr)
+        remaining += done.remaining.total
+    if remaining:
+        print(
+            f"{remaining} rows remain: somebody keeps writing. Block their requests, and "
+            "run this again.",
+            file=sys.stderr,
+        )
+    return 1 if remaining else 0
+
+
+async def _expire(store: ChatStore, arguments: argparse.Namespace) -> int:
+    done = await expire(
+        store,
+        threads_after=arguments.days,
+        uploads_after=arguments.upload_days,
+        delete_file=arguments.delete_files or _print_file,
+        dry_run=arguments.dry_run,
+        on_progress=_progress(),
+    )
+    print(
+        f"{'Would delete' if arguments.dry_run else 'Deleted'} {_told(done)}.",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _progress() -> Callable[[Expired], None]:
+    printed_at = time.monotonic()
+
+    def print_progress(done: Expired) -> None:
+        nonlocal printed_at
+        if time.monotonic() >= printed_at + 1:  # second
+            printed_at = time.monotonic()
+            print(_told(done), file=sys.stderr, flush=True)
+
+    return print_progress
+
+
+def _told(done: Expired) -> str:
+    return (
+        f"{done.threads:,} of {done.seen:,} threads, {done.attachments:,} attachments, "
+        f"{done.emptied:,} emptied rows"
+    )
+
+
+def _shown(created_at: datetime) -> str:
+    return f"{created_at:%Y-%m-%d %H:%M}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
+# deletes this directory, with your edits.
+"""Erases everything that one owner has."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from .. import statements as core
+from ..database import Database
+from ..store import ChatStore
+from . import statements
+from .leftovers import remove_leftovers
+from .rows import Counts, attachments_of, connected, count_in
+
+DeleteFile: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Deletes the file of an owner's attachment; a file that is gone is no error."""
+
+PAUSE = 1.0
+"""How long to look for rows of requests that were under way, in seconds."""
+
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure has done.
+
+    Attributes:
+        found: The rows that the owner had.
+        attachments: The ids of the attachments whose rows were deleted.
+        remaining: The rows that the owner has now: none, unless somebody keeps writing.
+    """
+
+    found: Counts
+    attachments: list[str]
+    remaining: Counts
+
+
+async def erase(
+    store: ChatStore,
+    owner: str,
+    *,
+    delete_file: DeleteFile | None = None,
+    first_answer: timedelta = timedelta(minutes=10),
+    on_wait: Callable[[Counts], None] | None = None,
+) -> Erased:
+    """Delete all threads, items and attachments of an owner, and look for more.
+
+    Block the owner's requests first. A stream that still runs ends with
+    `NotFoundError`. Only the first one of a new thread could make its thread anew: the
+    row of a thread that is younger than `first_answer` is emptied and stays until it is
+    that old, to refuse this. After an interruption, call this again.
+
+    Args:
+        store: The Store.
+        owner: Whose rows.
+        delete_file: Is called for each attachment before its row is deleted.
+        first_answer: How long the first answer in a new thread may take.
+        on_wait: Is told each second which rows remain.
+
+    Returns:
+        What was there, and what remains.
+
+    Raises:
+        ValueError: The owner cannot be one.
+    """
+    clock = asyncio.get_running_loop().time
+    begun, wait = clock(), first_answer.total_seconds()
+    attachments: list[str] = []
+    async with connected(store, owner) as database:
+        found = await count_in(database, owner)
+        while True:
+            is_old = clock() >= begun + wait
+            due = _FOR_EVER if is_old else datetime.now(UTC) - first_answer
+            await _delete_threads(database, owner, due)
+            attachments += await _delete_attachments(database, owner, delete_file)
+            await asyncio.sleep(PAUSE)
+            remaining = await count_in(database, owner)
+            if not remaining.total or clock() > begun + wait + 10 * PAUSE:
+                break
+            if on_wait is not None:
+                on_wait(remaining)
+        await remove_leftovers(database)
+        return Erased(found, attachments, remaining)
+
+
+async def _delete_threads(database: Database, owner: str, due: datetime) -> None:
+    while rows := await database.read(
+        core.FIRST_THREADS["asc"], (0, owner, statements.BATCH)
+    ):
+        for thread_id, _ in rows:
+            now = datetime.now(UTC)
+            await database.write(
+                (core.DELETE_THREAD, (now, owner, thread_id)),
+                (core.DELETE_THREAD_ITEMS, (owner, thread_id)),
+            )
+    await database.write(statements.delete_emptied(owner, due))
+
+
+async def _delete_attachments(
+    database: Database, owner: str, delete_file: DeleteFile | None
+) -> list[str]:
+    deleted: list[str] = []
+    async for attachment in attachments_of(database, owner):
+        await delete_attachment(database, owner, attachment.id, delete_file)
+        deleted.append(attachment.id)
+    return deleted
+
+
+async def delete_attachment(
+    database: Database, owner: str, attachment_id: str, delete_file: DeleteFile | None
+) -> None:
+    """Delete an attachment's file, then its row, which names the file until then."""
+    if delete_file is not None:
+        await delete_file(owner, attachment_id)
+    await database.write((core.DELETE_ATTACHMENT, (owner, attachment_id)))

@@ -1,0 +1,155 @@
+# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
+# deletes this directory, with your edits.
+"""Deletes what nobody has used for a long time, and files that no message shows."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .. import codec
+from .. import statements as core
+from ..database import Database
+from ..store import TOMBSTONE_LIFETIME, ChatStore
+from . import statements
+from .erase import DeleteFile, delete_attachment
+from .rows import connected
+
+
+@dataclass
+class Expired:
+    """What an expiry has done so far.
+
+    Attributes:
+        seen: Threads that were looked at.
+        threads: Those of them that were deleted, or with `dry_run` would be.
+        attachments: Attachments that were deleted, or would be.
+        emptied: Rows of deleted threads that were deleted.
+    """
+
+    seen: int = 0
+    threads: int = 0
+    attachments: int = 0
+    emptied: int = 0
+
+
+async def expire(
+    store: ChatStore,
+    *,
+    threads_after: timedelta | None = None,
+    uploads_after: timedelta = timedelta(days=1),
+    delete_file: DeleteFile | None = None,
+    dry_run: bool = False,
+    on_progress: Callable[[Expired], None] | None = None,
+) -> Expired:
+    """Delete old threads, attachments that no message shows, and emptied rows.
+
+    The servers may run meanwhile: it works in small batches, and a thread that is used
+    again in time stays. After an interruption, call this again.
+
+    Args:
+        store: The Store.
+        threads_after: Threads go whose newest item, or who themselves without one, are
+            older than this, at least a day; None keeps all.
+        uploads_after: Attachments go that are older than this, at least an hour, and
+            that no item of their owner names, whatever thread they were sent to last.
+        delete_file: Is called for each attachment before its row is deleted.
+        dry_run: Whether to delete nothing. Attachments of threads that would go are
+            not counted then.
+        on_progress: Is told after each batch what was done.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ValueError: A time is too short.
+    """
+    if threads_after is not None and threads_after < timedelta(days=1):
+        raise ValueError(f"threads_after must be at least a day, not {threads_after}")
+    if uploads_after < timedelta(hours=1):
+        raise ValueError(f"uploads_after must be at least an hour, not {uploads_after}")
+    now = datetime.now(UTC)
+    done = Expired()
+
+    def report() -> None:
+        if on_progress is not None:
+            on_progress(done)
+
+    async with connected(store) as database:
+        if threads_after is not None:
+            await _threads(database, _ago(now, threads_after), done, dry_run, report)
+        limit = _ago(now, uploads_after)
+        await _attachments(database, limit, done, delete_file, dry_run, report)
+        purge = (core.PURGE_THREADS, (now - TOMBSTONE_LIFETIME,))
+        while not dry_run and (deleted := await database.write(purge)):
+            done.emptied += deleted
+            report()
+    return done
+
+
+def _ago(now: datetime, age: timedelta) -> datetime:
+    try:
+        return now - age
+    except OverflowError:
+        raise ValueError(f"{age} is before the year 1") from None
+
+
+async def _threads(
+    database: Database,
+    limit: datetime,
+    done: Expired,
+    dry_run: bool,
+    report: Callable[[], None],
+) -> None:
+    place = ("", "")
+    while rows := await database.read(*statements.next_threads(*place, limit)):
+        *last, _ = rows[-1]
+        expired = sum(1 for *_, is_expired in rows if is_expired)
+        if expired and not dry_run:
+            await database.write(*statements.delete_expired(*place, limit, *last))
+        place = (last[0], last[1])
+        done.seen += len(rows)
+        done.threads += expired
+        report()
+
+
+async def _attachments(
+    database: Database,
+    limit: datetime,
+    done: Expired,
+    delete_file: DeleteFile | None,
+    dry_run: bool,
+    report: Callable[[], None],
+) -> None:
+    place = ("", "")
+    while rows := await database.read(*statements.old_attachments(*place, limit)):
+        for owner, attachment_id, data in rows:
+            place = (owner, attachment_id)
+            if await _is_shown(database, owner, attachment_id, data):
+                continue
+            if not dry_run:
+                await delete_attachment(database, owner, attachment_id, delete_file)
+            done.attachments += 1
+        report()
+
+
+async def _is_shown(
+    database: Database, owner: str, attachment_id: str, data: str
+) -> bool:
+    # The id as a JSON string: where it stands in an item for another reason, it stays.
+    text = codec.to_payload(json.dumps(attachment_id, ensure_ascii=False))
+    # First in the thread that it was sent to last, since reading all is long.
+    if thread_id := _thread_of(data):
+        hint = statements.is_in_thread(owner, thread_id, text)
+        if await database.read(*hint):
+            return True
+    return bool(await database.read(*statements.is_anywhere(owner, text)))
+
+
+def _thread_of(data: str) -> str | None:
+    try:
+        fields: Any = json.loads(codec.to_text(data))
+        return str(fields["thread_id"]) if fields["thread_id"] else None
+    except (KeyError, TypeError, ValueError):
+        return None
