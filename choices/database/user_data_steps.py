@@ -33,14 +33,6 @@ def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
     return _NEXT_THREADS, (owner, thread_id, limit, BATCH)
 
 
-def delete_expired(
-    owner: str, thread_id: str, limit: datetime, last_owner: str, last_id: str
-) -> list[Step]:
-    """Delete the expired threads behind one, up to another, and their items."""
-    params = (owner, thread_id, limit, last_owner, last_id)
-    return [(statement, params) for statement in _EXPIRE]
-
-
 def old_attachments(owner: str, last: str, created_before: datetime) -> Step:
     """Find the old attachments that follow another one: owner, id, data."""
     return _OLD_ATTACHMENTS, (owner, last, created_before, BATCH)

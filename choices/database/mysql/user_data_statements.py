@@ -62,14 +62,15 @@ WHERE owner_id = ? AND deleted_at IS NOT NULL
     AND COALESCE(newest_created_at, created_at) < ?
 """
 
-# A thread's last activity is the creation of its newest item, or its own. Of items, only
-# keys and times are read.
+# A thread's last activity is the creation of its newest item, or its own. Asked so, for one
+# thread after the other, the server cannot decide to read all items. Of items, only keys
+# and times are read.
 _IS_EXPIRED = """
-created_at < ? AND NOT EXISTS (
-    SELECT 1 FROM chatkit_items AS item
+created_at < ? AND COALESCE((
+    SELECT item.created_at FROM chatkit_items AS item
     WHERE item.owner_id = thread.owner_id AND item.thread_id = thread.id
-        AND item.created_at >= ?
-)
+    ORDER BY item.created_at DESC, item.position DESC LIMIT 1
+) < ?, true)
 """
 
 _NEXT_THREADS = f"""
@@ -79,31 +80,30 @@ WHERE (owner_id > ? OR (owner_id = ? AND id > ?)) AND deleted_at IS NULL
 ORDER BY owner_id, id LIMIT ?
 """
 
-_IN_RANGE = """
-(owner_id > ? OR (owner_id = ? AND id > ?))
-AND (owner_id < ? OR (owner_id = ? AND id <= ?))
-AND deleted_at IS NULL
-"""
+# For so many keys, of which the last may be repeated.
+_IN_KEYS = " OR ".join(["(thread.owner_id = ? AND thread.id = ?)"] * BATCH)
 
 _LOCK_OLD = f"""
-SELECT 1 FROM chatkit_threads WHERE {_IN_RANGE} AND created_at < ?
-ORDER BY owner_id, id FOR UPDATE
+SELECT 1 FROM chatkit_threads AS thread WHERE ({_IN_KEYS}) AND thread.created_at < ?
+ORDER BY thread.owner_id, thread.id FOR UPDATE
 """
 
-# DISTINCT makes a table of its own: a statement may not read what it deletes from.
 _DELETE_EXPIRED_ITEMS = f"""
-DELETE item FROM chatkit_items AS item JOIN (
-    SELECT DISTINCT owner_id, id FROM chatkit_threads AS thread
-    WHERE {_IN_RANGE} AND {_IS_EXPIRED}
-) AS expired ON item.owner_id = expired.owner_id AND item.thread_id = expired.id
+DELETE item FROM chatkit_threads AS thread
+JOIN chatkit_items AS item
+    ON item.owner_id = thread.owner_id AND item.thread_id = thread.id
+LEFT JOIN chatkit_items AS newer
+    ON newer.owner_id = thread.owner_id AND newer.thread_id = thread.id
+    AND newer.created_at >= ?
+WHERE ({_IN_KEYS}) AND thread.created_at < ? AND newer.id IS NULL
 """
 
 _DELETE_EXPIRED = f"""
-DELETE FROM chatkit_threads WHERE {_IN_RANGE} AND created_at < ? AND NOT EXISTS (
-    SELECT 1 FROM chatkit_items AS item
-    WHERE item.owner_id = chatkit_threads.owner_id
-        AND item.thread_id = chatkit_threads.id
-)
+DELETE thread FROM chatkit_threads AS thread
+LEFT JOIN chatkit_items AS item
+    ON item.owner_id = thread.owner_id AND item.thread_id = thread.id
+WHERE ({_IN_KEYS}) AND thread.created_at < ? AND thread.deleted_at IS NULL
+    AND item.id IS NULL
 """
 
 _OLD_ATTACHMENTS = """
@@ -203,16 +203,15 @@ def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
     return _NEXT_THREADS, (limit, limit, owner, owner, thread_id, BATCH)
 
 
-def delete_expired(
-    owner: str, thread_id: str, limit: datetime, last_owner: str, last_id: str
-) -> list[Step]:
-    """Delete the expired threads behind one, up to another, and their items."""
-    places = (owner, owner, thread_id, last_owner, last_owner, last_id)
+def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Step]:
+    """Delete threads, each by its owner and id, with their items, if still expired."""
+    padded = [*keys, *[keys[-1]] * (BATCH - len(keys))]
+    params = [part for key in padded for part in key]
     # Locked first, so that no item is added between the deletions.
     return [
-        (_LOCK_OLD, (*places, limit)),
-        (_DELETE_EXPIRED_ITEMS, (*places, limit, limit)),
-        (_DELETE_EXPIRED, (*places, limit)),
+        (_LOCK_OLD, (*params, limit)),
+        (_DELETE_EXPIRED_ITEMS, (limit, *params, limit)),
+        (_DELETE_EXPIRED, (*params, limit)),
     ]
 
 

@@ -60,14 +60,15 @@ WHERE owner_id = $1 AND deleted_at IS NOT NULL
     AND greatest(newest_created_at, created_at) < $2
 """
 
-# A thread's last activity is the creation of its newest item, or its own. Only keys and
-# times are read, most of them from indexes.
+# A thread's last activity is the creation of its newest item, or its own. Asked so, for one
+# thread after the other, the server cannot decide to read all items. Of items, only keys
+# and times are read.
 _IS_EXPIRED = """
-created_at < $3 AND NOT EXISTS (
-    SELECT 1 FROM chatkit_items AS item
+created_at < $3 AND coalesce((
+    SELECT item.created_at FROM chatkit_items AS item
     WHERE item.owner_id = thread.owner_id AND item.thread_id = thread.id
-        AND item.created_at >= $3
-)
+    ORDER BY item.created_at DESC, item.position DESC LIMIT 1
+) < $3, true)
 """
 
 _NEXT_THREADS = f"""
@@ -78,20 +79,17 @@ ORDER BY owner_id, id LIMIT $4
 
 _LOCK_OLD = """
 SELECT 1 FROM chatkit_threads
-WHERE (owner_id, id) > ($1, $2) AND (owner_id, id) <= ($4, $5)
-    AND created_at < $3 AND deleted_at IS NULL
+WHERE (owner_id, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    AND created_at < $3
 ORDER BY owner_id, id FOR UPDATE
 """
 
 # The items go with their thread (ON DELETE CASCADE).
 _DELETE_EXPIRED = f"""
 DELETE FROM chatkit_threads AS thread
-WHERE (owner_id, id) > ($1, $2) AND (owner_id, id) <= ($4, $5)
+WHERE (owner_id, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
     AND deleted_at IS NULL AND {_IS_EXPIRED}
 """
-
-# Locked first, so that the deletion sees the items that are being added.
-_EXPIRE = (_LOCK_OLD, _DELETE_EXPIRED)
 
 _OLD_ATTACHMENTS = """
 SELECT owner_id, id, data::text FROM chatkit_attachments
@@ -160,3 +158,10 @@ UPDATE chatkit_attachments SET owner_id = $2 WHERE owner_id = $1
 
 
 {% include "choices/database/user_data_steps.py" %}
+
+
+def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Step]:
+    """Delete threads, each by its owner and id, with their items, if still expired."""
+    params = ([owner for owner, _ in keys], [thread_id for _, thread_id in keys], limit)
+    # Locked first, so that the deletion sees the items that are being added.
+    return [(_LOCK_OLD, params), (_DELETE_EXPIRED, params)]

@@ -60,14 +60,14 @@ WHERE owner_id = ?1 AND deleted_at IS NOT NULL
     AND coalesce(newest_created_at, created_at) < ?2
 """
 
-# A thread's last activity is the creation of its newest item, or its own. Only keys and
-# times are read, most of them from indexes.
+# A thread's last activity is the creation of its newest item, or its own. Of items, only
+# keys and times are read.
 _IS_EXPIRED = """
-created_at < ?3 AND NOT EXISTS (
-    SELECT 1 FROM chatkit_items AS item
+created_at < ?3 AND coalesce((
+    SELECT item.created_at FROM chatkit_items AS item
     WHERE item.owner_id = thread.owner_id AND item.thread_id = thread.id
-        AND item.created_at >= ?3
-)
+    ORDER BY item.created_at DESC, item.position DESC LIMIT 1
+) < ?3, true)
 """
 
 _NEXT_THREADS = f"""
@@ -79,11 +79,8 @@ ORDER BY owner_id, id LIMIT ?4
 # The items go with their thread (ON DELETE CASCADE).
 _DELETE_EXPIRED = f"""
 DELETE FROM chatkit_threads AS thread
-WHERE (owner_id, id) > (?1, ?2) AND (owner_id, id) <= (?4, ?5)
-    AND deleted_at IS NULL AND {_IS_EXPIRED}
+WHERE owner_id = ?1 AND id = ?2 AND deleted_at IS NULL AND {_IS_EXPIRED}
 """
-
-_EXPIRE = (_DELETE_EXPIRED,)
 
 _OLD_ATTACHMENTS = """
 SELECT owner_id, id, data FROM chatkit_attachments
@@ -155,3 +152,8 @@ UPDATE chatkit_attachments SET owner_id = ?2 WHERE owner_id = ?1
 
 
 {% include "choices/database/user_data_steps.py" %}
+
+
+def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Step]:
+    """Delete threads, each by its owner and id, with their items, if still expired."""
+    return [(_DELETE_EXPIRED, (*key, limit)) for key in keys]

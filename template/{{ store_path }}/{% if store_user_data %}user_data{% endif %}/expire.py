@@ -2,7 +2,9 @@
 # deletes this directory, with your edits.
 """Deletes what nobody has used for a long time, and files that no message shows."""
 
+import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,13 +106,15 @@ async def _threads(
 ) -> None:
     place = ("", "")
     while rows := await database.read(*statements.next_threads(*place, limit)):
-        *last, _ = rows[-1]
-        expired = sum(1 for *_, is_expired in rows if is_expired)
+        expired = [(owner, thread_id) for owner, thread_id, is_old in rows if is_old]
         if expired and not dry_run:
-            await database.write(*statements.delete_expired(*place, limit, *last))
-        place = (last[0], last[1])
+            began = time.monotonic()
+            await database.write(*statements.delete_expired(expired, limit))
+            # As long again, for the others that want to write.
+            await asyncio.sleep(time.monotonic() - began)
+        place = (rows[-1][0], rows[-1][1])
         done.seen += len(rows)
-        done.threads += expired
+        done.threads += len(expired)
         report()
 
 
