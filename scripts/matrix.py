@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devtools import history
-from devtools.combinations import FLAVORS
+from devtools.combinations import EXTRAS, FLAVORS
 from devtools.contract import serves
 from devtools.databases import IN_CI, MissingError, Place, database
 from devtools.rendered import import_rendered
@@ -154,7 +154,8 @@ class Projects:
     def _render(self, flavor: str, depth: str, version: str) -> Path:
         project = self._directory / f"{flavor}-{depth}-{version}"
         if not project.exists():
-            answers = {**FLAVORS[flavor], "store_tests": depth, "store_sqlalchemy": True}
+            extras = EXTRAS if depth == "full" else ["store_sqlalchemy"]
+            answers = {**FLAVORS[flavor], "store_tests": depth, **dict.fromkeys(extras, True)}
             render(self._template, project, answers, vcs_ref=version)
         return project
 

@@ -20,6 +20,7 @@ from devtools.rendered import (
     USE_EVERYTHING,
     check_items,
     finish_script,
+    import_rendered,
     migrated,
     reads,
     run_command,
@@ -338,6 +339,34 @@ def check_plan(url: str, statement: str, parameters: tuple[object, ...]) -> None
     counted = query(url, "FLUSH STATUS", statement, "SHOW SESSION STATUS LIKE 'Handler_read%'")
     touched = sum(int(value) for _, value in counted)
     assert touched <= len(rows) + 4, (statement, counted)
+
+
+FILL_THREADS = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, data)
+SELECT 'alice', CONCAT('thr_', seq), 0, '{}' FROM seq_1_to_50000;
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
+SELECT owner_id, id, 'msg_1', created_at, '{}' FROM chatkit_threads;
+ANALYZE TABLE chatkit_threads, chatkit_items
+"""
+
+
+def test_an_expiry_reads_the_threads_of_its_batch_only(
+    template_files: Path, tmp_path: Path, url: str
+) -> None:
+    answers = {"store_database": "mysql", "store_user_data": True}
+    project = render(template_files, tmp_path / "project", answers)
+    expiry = import_rendered(project, "chat_store.user_data.statements")
+    keys = [("alice", f"thr_{number}") for number in range(500, 600)]
+    batch = [expiry.next_threads("alice", "thr_500", 9), *expiry.delete_expired(keys, 9)]
+    migrated(project, url)
+    query(url, *FILL_THREADS.split(";"))
+    for statement, parameters in batch:
+        for parameter in parameters:
+            statement = statement.replace("?", repr(parameter), 1)
+        for row in query(url, f"EXPLAIN {statement}"):
+            access, rows = row[3], int(row[8] or 0)
+            assert access in ("const", "eq_ref", "ref", "range"), row
+            assert rows <= 100 or "LIMIT" in statement, row
 
 
 # --- Migrations

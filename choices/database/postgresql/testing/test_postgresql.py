@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from devtools.rendered import (
     MIGRATE,
     USE_EVERYTHING,
     finish_script,
+    import_rendered,
     migrated,
     reads,
     run_command,
@@ -124,6 +126,41 @@ def check_plan(
     assert plan["Actual Rows"] > 0
     # Blocks of 8 KiB: the depth of two indexes, and a row in each block at worst.
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 2 * PAGE + 10
+
+
+FILL_THREADS = """
+INSERT INTO chatkit_threads (owner_id, id, created_at, data)
+SELECT 'alice', 'thr_' || n, '2020-01-01', '{}' FROM generate_series(1, 100000) AS n;
+INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
+SELECT owner_id, id, 'msg_1', created_at, '{}' FROM chatkit_threads;
+ANALYZE chatkit_threads, chatkit_items
+"""
+
+
+def test_an_expiry_reads_the_threads_of_its_batch_only(
+    template_files: Path, tmp_path: Path, url: str
+) -> None:
+    answers = {**FLAVORS[DRIVERS[0]], "store_user_data": True}
+    project = render(template_files, tmp_path / "project", answers)
+    expiry = import_rendered(project, "chat_store.user_data.statements")
+    now = datetime.now(UTC)
+    keys = [("alice", f"thr_{number}") for number in range(500, 600)]
+    batch = [expiry.next_threads("alice", "thr_500", now), *expiry.delete_expired(keys, now)]
+    with connect(migrated(project, url)) as connection:
+        connection.execute(FILL_THREADS.encode())
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            connection.execute(f"SET plan_cache_mode = {mode}".encode())
+            for statement, parameters in batch:
+                connection.execute(f"PREPARE checked AS {statement}".encode())
+                literals = ", ".join(psycopg.sql.quote(parameter) for parameter in parameters)
+                explain = f"EXPLAIN (FORMAT JSON) EXECUTE checked({literals})"
+                [([explained],)] = connection.execute(explain.encode()).fetchall()
+                connection.execute(b"DEALLOCATE checked")
+                for step in steps(explained["Plan"]):
+                    assert step["Node Type"] != "Seq Scan", explained
+                    # One index leads to each thread, and one to its newest item.
+                    is_scan = step["Node Type"].startswith("Index")
+                    assert not is_scan or "Index Cond" in step, explained
 
 
 # --- Migrations
