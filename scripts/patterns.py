@@ -1,8 +1,8 @@
 """Runs the rendered suite on Stores as people publish them, and tells which promises each breaks.
 
 python -m scripts.patterns            prints the tables
-python -m scripts.patterns --write    writes them: all rules to docs/published-patterns.md, and how
-                                      many of each kind are kept to README.md
+python -m scripts.patterns --write    writes them to docs/published-patterns.md, and how many rules are
+                                      kept in all to README.md
 python -m scripts.patterns --check    fails if one of these files says something else
 """
 
@@ -44,11 +44,16 @@ ourselves for this purpose, in [devtools/published_patterns.py](../devtools/publ
 one of its tests fails; a test may also fail because something that it builds on is broken. It is kept where those of its tests that
 could run have passed, and – means that none could: they take more than the adapter offers, such as a way to cut connections.
 
+How many rules of each chapter of the contract are kept, of those that could be tested:
+
+{summary}
+Each rule by itself:
+
 | | promise | {names} |
 |---|---|{rule}
 """
 
-# What the rules of each chapter of the contract are about, for the table in the README.
+# What the rules of each chapter of the contract are about, for the first table.
 ABOUT = {
     "Threads and items": "saving again is an update; what is deleted stays deleted",
     "Owners": "whoever has the same ids, nobody meets another's rows",
@@ -80,17 +85,19 @@ def main() -> int:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             verdicts = list(pool.map(lambda name: judge(project, name), PATTERNS))
     of = dict(zip(PATTERNS, verdicts, strict=True))
-    table = summary(of)
-    readme, places = IN_README.subn(lambda _: table, README.read_text("utf-8"))
+    head, *_, total = summary(of).splitlines(keepends=True)
+    row = head.replace("rules | |", "rules kept |") + f"|---|{'---|' * len(PATTERNS)}\n"
+    row += total.replace("| all | |", "| |")
+    readme, places = IN_README.subn(lambda _: row, README.read_text("utf-8"))
     if places != 1:
-        raise SystemExit(f"{README.name} has {places} places for the table, and not 1")
+        raise SystemExit(f"{README.name} has {places} places for the row, and not 1")
     texts = {DOCUMENT: document(of), README: readme}
     others = [file for file, text in texts.items() if file.read_text("utf-8") != text]
     if options.write:
         for file in others:
             file.write_text(texts[file], encoding="utf-8")
     elif others or not options.check:
-        print(texts[DOCUMENT], table, sep="\n")
+        print(texts[DOCUMENT], row, sep="\n")
     if options.check and others:
         print(", ".join(file.name for file in others), "would change: run `make patterns`")
         return 1
@@ -128,7 +135,12 @@ def document(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
         for name, adapter in PATTERNS.items()
         if adapter is not None
     )
-    page = HEAD.format(patterns=patterns, names=" | ".join(PATTERNS), rule="---|" * len(PATTERNS))
+    page = HEAD.format(
+        patterns=patterns,
+        summary=summary(verdicts),
+        names=" | ".join(PATTERNS),
+        rule="---|" * len(PATTERNS),
+    )
     rules = verdicts["this template"]
     for rule, (promise, _) in rules.items():
         cells = [SIGNS[verdict.get(rule, (None, None))[1]] for verdict in verdicts.values()]
@@ -140,7 +152,7 @@ def document(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
 
 
 def summary(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
-    """Make the table of the README: how many rules of each chapter of the contract are kept."""
+    """Make the first table: how many rules of each chapter of the contract are kept."""
     chapters: dict[str, list[str]] = {}
     for chapter, rule in re.findall(
         r"^##(?: (.+)|# (R\d\d): .+)$", CONTRACT.read_text("utf-8"), re.MULTILINE
@@ -151,7 +163,7 @@ def summary(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
             rules.append(rule)
     lines = [f"| rules | | {' | '.join(PATTERNS)} |", f"|---|---|{'---|' * len(PATTERNS)}"]
     for chapter, rules in chapters.items():
-        link = f"[{chapter}](docs/contract.md#{chapter.lower().replace(' ', '-')})"
+        link = f"[{chapter}](contract.md#{chapter.lower().replace(' ', '-')})"
         lines.append(_counts(f"{link} | {ABOUT[chapter]}", rules, verdicts))
     every = [rule for rules in chapters.values() for rule in rules]
     lines.append(_counts("all |", every, verdicts))

@@ -46,7 +46,7 @@ class Migration:
     @property
     def is_outside(self) -> bool:
         """Whether it must not run in a transaction: its text says so."""
-        return "-- outside a transaction" in self.sql
+        return "-- outside a transaction" in self.sql.splitlines()
 
 
 @dataclass(frozen=True)
