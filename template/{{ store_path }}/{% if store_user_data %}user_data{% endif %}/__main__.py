@@ -9,6 +9,7 @@ error.
 import argparse
 import asyncio
 import importlib
+import inspect
 import json
 import re
 import sys
@@ -160,6 +161,8 @@ def _import(name: str) -> DeleteFile:
         raise argparse.ArgumentTypeError(
             f"{name} cannot be imported: {error}"
         ) from None
+    if not inspect.iscoroutinefunction(found):
+        raise argparse.ArgumentTypeError(f"{name} is not an async function")
     return found
 
 
@@ -203,6 +206,8 @@ async def _adopt(store: ChatStore, arguments: argparse.Namespace) -> int:
 async def _erase(store: ChatStore, arguments: argparse.Namespace) -> int:
     names = [arguments.owner]
     if arguments.prefix:
+        if not arguments.owner:
+            raise ValueError("An empty prefix would erase every owner.")
         names = [owner async for owner in owners(store, arguments.owner)]
     remaining = 0
     for name in names:

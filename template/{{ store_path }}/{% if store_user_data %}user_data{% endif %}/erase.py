@@ -88,15 +88,17 @@ async def erase(
 
 
 async def _delete_threads(database: Database, owner: str, due: datetime) -> None:
-    while rows := await database.read(
-        core.FIRST_THREADS["asc"], (0, owner, statements.BATCH)
-    ):
+    is_full = True
+    while is_full:
+        page = (0, owner, statements.BATCH)
+        rows = await database.read(core.FIRST_THREADS["asc"], page)
         for thread_id, _ in rows:
             now = datetime.now(UTC)
             await database.write(
                 (core.DELETE_THREAD, (now, owner, thread_id)),
                 (core.DELETE_THREAD_ITEMS, (owner, thread_id)),
             )
+        is_full = len(rows) == statements.BATCH
     await database.write(statements.delete_emptied(owner, due))
 
 

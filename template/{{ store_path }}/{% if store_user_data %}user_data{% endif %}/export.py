@@ -95,7 +95,13 @@ async def _write(
 def _open_private(path: Path) -> TextIO:
     path.unlink(missing_ok=True)  # of an interrupted export
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-    return open(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="\n")
+    return open(
+        os.open(path, flags, 0o600),
+        "w",
+        encoding="utf-8",
+        errors="backslashreplace",  # a damaged row may hold what is not text
+        newline="\n",
+    )
 
 
 def _to_line(kind: str, row: Thread | Row, **more: str) -> str:
