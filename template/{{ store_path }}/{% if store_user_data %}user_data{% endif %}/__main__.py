@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from ..errors import ChatStoreError
 from ..store import ChatStore
-from . import DeleteFile, Expired, adopt, count, erase, expire, export, owners
+from . import Counts, DeleteFile, Expired, adopt, count, erase, expire, export, owners
 from .rows import attachments_of, connected, count_in, threads_of
 
 Command: TypeAlias = Callable[[ChatStore, argparse.Namespace], Coroutine[Any, Any, int]]
@@ -219,7 +219,7 @@ async def _erase(store: ChatStore, arguments: argparse.Namespace) -> int:
             name,
             delete_file=arguments.delete_files or _print_file,
             first_answer=arguments.first_answer,
-            on_wait=lambda counts: print(f"Waiting. {counts}", file=sys.stderr),
+            on_wait=_waiting(),
         )
         print(f"{json.dumps(name)} had {done.found}", file=sys.stderr)
         print(f"{json.dumps(name)} has {done.remaining}", file=sys.stderr)
@@ -231,6 +231,18 @@ async def _erase(store: ChatStore, arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if remaining else 0
+
+
+def _waiting() -> Callable[[Counts], None]:
+    printed: Counts | None = None
+
+    def print_what_remains(counts: Counts) -> None:
+        nonlocal printed
+        if counts != printed:
+            printed = counts
+            print(f"Waiting for first answers to end: {counts}", file=sys.stderr)
+
+    return print_what_remains
 
 
 async def _expire(store: ChatStore, arguments: argparse.Namespace) -> int:
