@@ -70,6 +70,18 @@ def test_no_address_of_a_registry() -> None:
     assert lines_with("|".join((*hosts, *options))) == []
 
 
+def test_the_words_are_those_of_other_manuals() -> None:
+    """American spelling, and none of the private words that we once had."""
+    words = (
+        *("behaviour", "colour", "labelled", "catalogue", "favourite", "serialise", "time-out"),
+        *("none of ours", "passes by", "whoever starts", "turns at connections", "thawing"),
+    )
+    for_readers = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "copier.yml")
+    for_readers += ("docs/", "includes/", "template/", "choices/")
+    found = lines_with(rf"(?i)\b({'|'.join(words)})")
+    assert [line for line in found if line.startswith(for_readers)] == []
+
+
 def test_no_lock_file() -> None:
     locks = {"package-lock.json", "pnpm-lock.yaml"}
     found = [path for path in our_files() if path.suffix == ".lock" or path.name in locks]

@@ -112,14 +112,14 @@ def _make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--days",
         type=_days,
-        help="threads go that nobody has used for so long; by default none",
+        help="delete threads without a new item for so many days; by default none",
     )
     command.add_argument(
         "--upload-days",
         type=_days,
         default=timedelta(days=1),
         metavar="DAYS",
-        help="how old attachments are that no message shows when they go; by default 1",
+        help="delete attachments that no message shows at this age; by default 1",
     )
     _add_for_deletion(command)
     return parser

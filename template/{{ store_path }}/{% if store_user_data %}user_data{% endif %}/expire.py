@@ -52,10 +52,10 @@ async def expire(
 
     Args:
         store: The Store.
-        threads_after: Threads go whose newest item, or who themselves without one, are
-            older than this, at least a day; None keeps all.
-        uploads_after: Attachments go that are older than this, at least an hour, and
-            that no item of their owner names, whatever thread they were sent to last.
+        threads_after: A thread is deleted when its newest item is older than this, or,
+            without items, when it was made before. At least a day; None keeps all.
+        uploads_after: An attachment is deleted when it is older than this and no item of
+            its owner names it, in whatever thread. At least an hour.
         delete_file: Is called for each attachment before its row is deleted.
         dry_run: Whether to delete nothing. Attachments of threads that would go are
             not counted then.
