@@ -296,7 +296,7 @@ BEFORE = """
 git init --quiet project
 cd project
 printf '%s\n' 'chat.db*' __pycache__/ >.gitignore
-copier copy --quiet ../copier-chatkit-store . -d store_database={database}
+copier copy --quiet ../copier-chatkit-store . -d store_database={database} {more}
 export PYTHONPATH=src CHAT_STORE_URL={url}
 python -m chat_store migrate
 """
@@ -330,7 +330,7 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         on_postgresql = page in ON_POSTGRESQL
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
-        before = BEFORE.format(database=database, url=url)
+        before = BEFORE.format(database=database, url=url, more="")
         follow(reader, code, APPLICATION if page == EXISTING else before)
 
 
@@ -338,10 +338,12 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
 def test_what_the_rendered_readme_shows_can_be_done(
     template_files: Path, tmp_path: Path, reader: Reader, database: str
 ) -> None:
-    project = render(template_files, tmp_path / "any", {"store_database": database})
+    answers = {"store_database": database, "store_user_data": True}
+    project = render(template_files, tmp_path / "any", answers)
     code = list(blocks(PACKAGE, (project / PACKAGE).read_text("utf-8")))
     if database == "sqlite":
-        before = BEFORE.format(database=database, url="sqlite:///chat.db")
+        more = "-d store_user_data=true"
+        before = BEFORE.format(database=database, url="sqlite:///chat.db", more=more)
         reader.run(f"{before}{script(code, between=BETWEEN)}")
     else:  # the commands are the same
         python = [block for block in code if block.language == "python"]
