@@ -27,7 +27,7 @@ from devtools.combinations import EXTRAS, FLAVORS
 from devtools.contract import serves
 from devtools.databases import IN_CI, MissingError, Place, database
 from devtools.rendered import import_rendered
-from devtools.rendering import render, run
+from devtools.rendering import Answers, render, run
 
 MIGRATIONS = Path("src/chat_store/migrations")
 
@@ -100,8 +100,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
         projects = Projects(Path(directory))
         for leg in chosen:
-            in_full = leg.versions == TODAY and not arguments.promises
-            project = projects.give(leg.flavor, "full" if in_full else "promises", *leg.versions)
+            project = projects.give(leg, in_full=leg.versions == TODAY and not arguments.promises)
             if project is None:
                 print(f"{leg!s:40} nothing to do: no new tables that it has to run on")
                 continue
@@ -132,30 +131,34 @@ class Projects:
         self._directory = directory
         self._template = history.build(directory / "template")
 
-    def give(self, flavor: str, depth: str, code: str, tables: str) -> Path | None:
+    def give(self, leg: Leg, *, in_full: bool) -> Path | None:
         """Give a version's project with the migrations of a later one.
 
         None if that has no more, or none on which the code of the version still runs.
         """
-        project = self._render(flavor, depth, code)
+        code, tables = leg.versions
+        # What is between the Store and its server is the same for all that uses the Store.
+        is_detour = leg.place in database(FLAVORS[leg.flavor]["store_database"]).detours
+        extras = EXTRAS if in_full and not is_detour else ["store_sqlalchemy"]
+        depth = {"store_tests": "full" if in_full else "promises"}
+        answers = {**FLAVORS[leg.flavor], **depth, **dict.fromkeys(extras, True)}
+        project = self._render(code, answers)
         if code == tables:
             return project
-        own, later = (each / MIGRATIONS for each in (project, self._render(flavor, depth, tables)))
+        own, later = (each / MIGRATIONS for each in (project, self._render(tables, answers)))
         has_more = {path.name for path in later.iterdir()} - {path.name for path in own.iterdir()}
         trees = self._template.parent
         if not has_more or not serves(trees / tables, trees / code):
             return None
-        both = self._directory / f"{flavor}-{code}-{tables}"
+        both = self._directory / f"{project.name}-{tables}"
         shutil.copytree(project, both)
         for migration in later.glob("*.sql"):
             shutil.copy(migration, both / MIGRATIONS)
         return both
 
-    def _render(self, flavor: str, depth: str, version: str) -> Path:
-        project = self._directory / f"{flavor}-{depth}-{version}"
+    def _render(self, version: str, answers: Answers) -> Path:
+        project = self._directory / "-".join([version, *map(str, answers.values())])
         if not project.exists():
-            extras = EXTRAS if depth == "full" else ["store_sqlalchemy"]
-            answers = {**FLAVORS[flavor], "store_tests": depth, **dict.fromkeys(extras, True)}
             render(self._template, project, answers, vcs_ref=version)
         return project
 
