@@ -209,7 +209,7 @@ class Probe:
     BLOCKING_MODULES = ()
 
     # A statement that takes a moment.
-    SLOW_STATEMENT = "SELECT pg_sleep(0.3)"
+    SLOW_STATEMENT = "SELECT pg_sleep(1)"
 
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
