@@ -56,7 +56,7 @@ Each rule by itself:
 # What the rules of each chapter of the contract are about, for the first table.
 ABOUT = {
     "Threads and items": "saving again is an update; what is deleted stays deleted",
-    "Owners": "whoever has the same ids, nobody meets another's rows",
+    "Owners": "owners with the same ids never see each other's rows",
     "Paging": "every item exactly once, also those of one microsecond",
     "Time": "one order, in any time zone",
     "Data": "every item type, text and number comes back equal",
@@ -85,9 +85,7 @@ def main() -> int:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             verdicts = list(pool.map(lambda name: judge(project, name), PATTERNS))
     of = dict(zip(PATTERNS, verdicts, strict=True))
-    head, *_, total = summary(of).splitlines(keepends=True)
-    row = head.replace("rules | |", "rules kept |") + f"|---|{'---|' * len(PATTERNS)}\n"
-    row += total.replace("| all | |", "| |")
+    row = totals(of)
     readme, places = IN_README.subn(lambda _: row, README.read_text("utf-8"))
     if places != 1:
         raise SystemExit(f"{README.name} has {places} places for the row, and not 1")
@@ -165,8 +163,14 @@ def summary(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
     for chapter, rules in chapters.items():
         link = f"[{chapter}](contract.md#{chapter.lower().replace(' ', '-')})"
         lines.append(_counts(f"{link} | {ABOUT[chapter]}", rules, verdicts))
-    every = [rule for rules in chapters.values() for rule in rules]
-    lines.append(_counts("all |", every, verdicts))
+    lines.append(_counts("all |", [*verdicts["this template"]], verdicts))
+    return "\n".join(lines) + "\n"
+
+
+def totals(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
+    """Make the table of the README: how many rules are kept in all."""
+    lines = [f"| rules kept | {' | '.join(PATTERNS)} |", f"|---|{'---|' * len(PATTERNS)}"]
+    lines.append(_counts("of all", [*verdicts["this template"]], verdicts))
     return "\n".join(lines) + "\n"
 
 
