@@ -85,7 +85,7 @@ class Mutant:
 
 
 def answers_of(flavor: str) -> Answers:
-    """Give the answers that a flavor's mutants are made with: all extras, and one of the contexts."""
+    """Give the answers that a flavor's mutants are made with: extras that have mutants, and a context."""
     contexts = cycle(path.parent.name for path in sorted(CHOICES.glob("context/*/mutants.txt")))
     context = dict(zip(FLAVORS, contexts, strict=False))[flavor]
     extras = {"store_transfer": True, "store_user_data": True}

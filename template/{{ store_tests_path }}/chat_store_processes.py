@@ -114,7 +114,7 @@ def assert_nothing_is_lost(acknowledged: list[str], found: list[str]) -> None:
 
 
 async def texts_in(url: str, context: RequestContext, thread_id: str) -> list[str]:
-    """Open the database anew; give the texts of a thread's items, in order."""
+    """Open the database again; give the texts of a thread's items, in order."""
     async with ChatStore(url) as store:
         items = await walk(store, context, thread_id=thread_id, limit=500)
     return [text_of(item) for item in items]

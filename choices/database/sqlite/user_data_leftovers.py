@@ -3,7 +3,7 @@
 """What is left of deleted rows outside the tables.
 
 The Store has SQLite overwrite deleted rows, but not the copies that stay behind in a page
-when its rows have moved to another one. VACUUM writes the file anew. Older versions of
+when its rows have moved to another one. VACUUM rewrites the file. Older versions of
 pages also stand in the write-ahead log, until that is emptied.
 """
 
@@ -20,7 +20,7 @@ _PATIENCE = 30.0  # seconds
 
 
 async def remove_leftovers(database: Database) -> None:
-    """Write the database file anew, and empty the log.
+    """Rewrite the database file, and empty the log.
 
     Writers wait meanwhile: some six seconds for a gigabyte, on two cores.
 
@@ -43,7 +43,7 @@ def _rewrite(path: str) -> None:
         except sqlite3.Error as error:
             if code(error) != sqlite3.SQLITE_BUSY:
                 raise DatabaseError(
-                    f"The rows are deleted, but the file could not be written anew: {error}. "
+                    f"The rows are deleted, but the file could not be rewritten: {error}. "
                     "This takes free space of twice its size."
                 ) from None
             is_busy = True

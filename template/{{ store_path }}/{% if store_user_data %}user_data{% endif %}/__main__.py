@@ -20,7 +20,9 @@ from typing import Any, NoReturn, TypeAlias
 
 from ..errors import ChatStoreError
 from ..store import ChatStore
-from . import Counts, DeleteFile, Expired, adopt, count, erase, expire, export, owners
+from . import Counts, DeleteFile, Expired, adopt, expire, export, owners
+from .erase import erase_rows
+from .leftovers import remove_leftovers
 from .rows import attachments_of, connected, count_in, threads_of
 
 Command: TypeAlias = Callable[[ChatStore, argparse.Namespace], Coroutine[Any, Any, int]]
@@ -171,8 +173,10 @@ async def _print_file(owner: str, attachment_id: str) -> None:
 
 
 async def _owners(store: ChatStore, arguments: argparse.Namespace) -> int:
-    async for owner in owners(store, arguments.prefix):
-        print(f"{json.dumps(owner)}  {(await count(store, owner)).total}")
+    async with connected(store) as database:
+        async for owner in owners(store, arguments.prefix):
+            counts = await count_in(database, owner)
+            print(f"{json.dumps(owner)}  {counts.total}")
     return 0
 
 
@@ -210,20 +214,25 @@ async def _erase(store: ChatStore, arguments: argparse.Namespace) -> int:
             raise ValueError("An empty prefix would erase every owner.")
         names = [owner async for owner in owners(store, arguments.owner)]
     remaining = 0
-    for name in names:
-        if arguments.dry_run:
-            print(f"{json.dumps(name)} has {await count(store, name)}", file=sys.stderr)
-            continue
-        done = await erase(
-            store,
-            name,
-            delete_file=arguments.delete_files or _print_file,
-            first_answer=arguments.first_answer,
-            on_wait=_waiting(),
-        )
-        print(f"{json.dumps(name)} had {done.found}", file=sys.stderr)
-        print(f"{json.dumps(name)} has {done.remaining}", file=sys.stderr)
-        remaining += done.remaining.total
+    async with connected(store, *names) as database:
+        for name in names:
+            shown = json.dumps(name)
+            if arguments.dry_run:
+                counts = await count_in(database, name)
+                print(f"{shown} has {counts}", file=sys.stderr)
+                continue
+            done = await erase_rows(
+                database,
+                name,
+                arguments.delete_files or _print_file,
+                arguments.first_answer,
+                _waiting(),
+            )
+            print(f"{shown} had {done.found}", file=sys.stderr)
+            print(f"{shown} has {done.remaining}", file=sys.stderr)
+            remaining += done.remaining.total
+        if not arguments.dry_run:
+            await remove_leftovers(database)  # once, since it may take long
     if remaining:
         print(
             f"{remaining} rows remain: somebody keeps writing. Block their requests, and "

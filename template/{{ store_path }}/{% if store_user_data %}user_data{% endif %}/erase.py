@@ -50,7 +50,7 @@ async def erase(
     """Delete all threads, items and attachments of an owner, and look for more.
 
     Block the owner's requests first. A stream that still runs ends with
-    `NotFoundError`. Only the first one of a new thread could make its thread anew: the
+    `NotFoundError`. Only the first one of a new thread could create it again: the
     row of a thread that is younger than `first_answer` is emptied and stays until it is
     that old, to refuse this. After an interruption, call this again.
 
@@ -67,24 +67,35 @@ async def erase(
     Raises:
         ValueError: The owner cannot be one.
     """
+    async with connected(store, owner) as database:
+        done = await erase_rows(database, owner, delete_file, first_answer, on_wait)
+        await remove_leftovers(database)
+        return done
+
+
+async def erase_rows(
+    database: Database,
+    owner: str,
+    delete_file: DeleteFile | None,
+    first_answer: timedelta,
+    on_wait: Callable[[Counts], None] | None,
+) -> Erased:
+    """Do what `erase` does in the tables; `remove_leftovers` has to follow."""
     clock = asyncio.get_running_loop().time
     begun, wait = clock(), first_answer.total_seconds()
     attachments: list[str] = []
-    async with connected(store, owner) as database:
-        found = await count_in(database, owner)
-        while True:
-            is_old = clock() >= begun + wait
-            due = _FOR_EVER if is_old else datetime.now(UTC) - first_answer
-            await _delete_threads(database, owner, due)
-            attachments += await _delete_attachments(database, owner, delete_file)
-            await asyncio.sleep(PAUSE)
-            remaining = await count_in(database, owner)
-            if not remaining.total or clock() > begun + wait + 10 * PAUSE:
-                break
-            if on_wait is not None:
-                on_wait(remaining)
-        await remove_leftovers(database)
-        return Erased(found, attachments, remaining)
+    found = await count_in(database, owner)
+    while True:
+        is_old = clock() >= begun + wait
+        due = _FOR_EVER if is_old else datetime.now(UTC) - first_answer
+        await _delete_threads(database, owner, due)
+        attachments += await _delete_attachments(database, owner, delete_file)
+        await asyncio.sleep(PAUSE)
+        remaining = await count_in(database, owner)
+        if not remaining.total or clock() > begun + wait + 10 * PAUSE:
+            return Erased(found, attachments, remaining)
+        if on_wait is not None:
+            on_wait(remaining)
 
 
 async def _delete_threads(database: Database, owner: str, due: datetime) -> None:

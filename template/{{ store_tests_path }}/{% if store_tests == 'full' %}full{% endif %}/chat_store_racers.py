@@ -1,4 +1,4 @@
-"""Processes that write into threads while those are deleted and made anew.
+"""Processes that write into threads while those are deleted and made again.
 
 This directory comes with the answer store_tests=full, and is deleted with it.
 """
@@ -57,7 +57,7 @@ RACER = "import chat_store_racers; chat_store_racers.race()"
 
 
 def race() -> None:
-    """Delete threads of one's own and make them anew, while writing into everybody's.
+    """Delete threads of one's own and make them again, while writing into everybody's.
 
     The arguments of the process are the database's URL, its own name, the threads to delete, the
     threads to write into, both joined by commas, and how often to delete each. Of the threads to
