@@ -33,21 +33,6 @@ def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
     return _NEXT_THREADS, (owner, thread_id, limit, BATCH)
 
 
-def old_attachments(owner: str, last: str, created_before: datetime) -> Step:
-    """Find the old attachments that follow another one: owner, id, data."""
-    return _OLD_ATTACHMENTS, (owner, last, created_before, BATCH)
-
-
-def is_in_thread(owner: str, thread_id: str, text: str) -> Step:
-    """Give a row if an item of a thread holds a text."""
-    return _IS_IN_THREAD, (owner, thread_id, text)
-
-
-def is_anywhere(owner: str, text: str) -> Step:
-    """Give a row if an item of an owner holds a text."""
-    return _IS_ANYWHERE, (owner, text)
-
-
 def clashes(old: str, new: str) -> Step:
     """Find an id that both owners have: its kind, and the id."""
     return _CLASHES, (old, new)

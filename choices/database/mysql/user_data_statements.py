@@ -106,22 +106,6 @@ WHERE ({_IN_KEYS}) AND thread.created_at < ? AND thread.deleted_at IS NULL
     AND item.id IS NULL
 """
 
-_OLD_ATTACHMENTS = """
-SELECT CONVERT(owner_id USING utf8mb4), CONVERT(id USING utf8mb4), data
-FROM chatkit_attachments FORCE INDEX (PRIMARY)
-WHERE (owner_id > ? OR (owner_id = ? AND id > ?)) AND created_at < ?
-ORDER BY owner_id, id LIMIT ?
-"""
-
-_IS_IN_THREAD = """
-SELECT 1 FROM chatkit_items
-WHERE owner_id = ? AND thread_id = ? AND LOCATE(?, data) > 0 LIMIT 1
-"""
-
-_IS_ANYWHERE = """
-SELECT 1 FROM chatkit_items WHERE owner_id = ? AND LOCATE(?, data) > 0 LIMIT 1
-"""
-
 _CLASHES = """
 SELECT 'thread', CONVERT(mine.id USING utf8mb4)
 FROM chatkit_threads AS mine JOIN chatkit_threads AS other ON other.id = mine.id
@@ -213,21 +197,6 @@ def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Ste
         (_DELETE_EXPIRED_ITEMS, (limit, *params, limit)),
         (_DELETE_EXPIRED, (*params, limit)),
     ]
-
-
-def old_attachments(owner: str, last: str, created_before: datetime) -> Step:
-    """Find the old attachments that follow another one: owner, id, data."""
-    return _OLD_ATTACHMENTS, (owner, owner, last, created_before, BATCH)
-
-
-def is_in_thread(owner: str, thread_id: str, text: str) -> Step:
-    """Give a row if an item of a thread holds a text."""
-    return _IS_IN_THREAD, (owner, thread_id, text)
-
-
-def is_anywhere(owner: str, text: str) -> Step:
-    """Give a row if an item of an owner holds a text."""
-    return _IS_ANYWHERE, (owner, text)
 
 
 def clashes(old: str, new: str) -> Step:

@@ -91,22 +91,6 @@ WHERE (owner_id, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
     AND deleted_at IS NULL AND {_IS_EXPIRED}
 """
 
-_OLD_ATTACHMENTS = """
-SELECT owner_id, id, data::text FROM chatkit_attachments
-WHERE (owner_id, id) > ($1, $2) AND created_at < $3
-ORDER BY owner_id, id LIMIT $4
-"""
-
-_IS_IN_THREAD = """
-SELECT 1 FROM chatkit_items
-WHERE owner_id = $1 AND thread_id = $2 AND position($3 IN data::text) > 0 LIMIT 1
-"""
-
-_IS_ANYWHERE = """
-SELECT 1 FROM chatkit_items
-WHERE owner_id = $1 AND position($2 IN data::text) > 0 LIMIT 1
-"""
-
 _CLASHES = """
 SELECT 'thread', id FROM chatkit_threads AS mine
 WHERE owner_id = $1 AND deleted_at IS NULL AND EXISTS (

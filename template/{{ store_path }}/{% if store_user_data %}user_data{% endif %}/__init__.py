@@ -13,8 +13,9 @@ ChatStore, open or not, and raise `SchemaError` or `DatabaseError` as it does. N
 in the Store depends on this directory.
 """
 
+from ..unshown import DeleteFile
 from .adopt import AdoptError, adopt
-from .erase import DeleteFile, Erased, erase
+from .erase import Erased, erase
 from .expire import Expired, expire
 from .export import export
 from .rows import Counts, count, owners

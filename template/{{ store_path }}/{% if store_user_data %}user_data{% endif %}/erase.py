@@ -3,20 +3,17 @@
 """Erases everything that one owner has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
 
 from .. import statements as core
 from ..database import Database
 from ..store import ChatStore
+from ..unshown import DeleteFile, delete_attachment
 from . import statements
 from .leftovers import remove_leftovers
 from .rows import Counts, attachments_of, connected, count_in
-
-DeleteFile: TypeAlias = Callable[[str, str], Awaitable[None]]
-"""Deletes the file of an owner's attachment; a file that is gone is no error."""
 
 PAUSE = 1.0
 """How long to look for rows of requests that were under way, in seconds."""
@@ -121,12 +118,3 @@ async def _delete_attachments(
         await delete_attachment(database, owner, attachment.id, delete_file)
         deleted.append(attachment.id)
     return deleted
-
-
-async def delete_attachment(
-    database: Database, owner: str, attachment_id: str, delete_file: DeleteFile | None
-) -> None:
-    """Delete an attachment's file, then its row, which names the file until then."""
-    if delete_file is not None:
-        await delete_file(owner, attachment_id)
-    await database.write((core.DELETE_ATTACHMENT, (owner, attachment_id)))

@@ -3,19 +3,16 @@
 """Deletes what nobody has used for a long time, and files that no message shows."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from .. import codec
 from .. import statements as core
 from ..database import Database
 from ..store import TOMBSTONE_LIFETIME, ChatStore
+from ..unshown import DeleteFile, delete_unshown
 from . import statements
-from .erase import DeleteFile, delete_attachment
 from .rows import connected
 
 
@@ -82,7 +79,10 @@ async def expire(
         if threads_after is not None:
             await _threads(database, _ago(now, threads_after), done, dry_run, report)
         limit = _ago(now, uploads_after)
-        await _attachments(database, limit, done, delete_file, dry_run, report)
+        unshown = delete_unshown(database, limit, delete_file, dry_run=dry_run)
+        async for _ in unshown:
+            done.attachments += 1
+            report()
         purge = (core.PURGE_THREADS, (now - TOMBSTONE_LIFETIME,))
         while not dry_run and (deleted := await database.write(purge)):
             done.emptied += deleted
@@ -116,44 +116,3 @@ async def _threads(
         done.seen += len(rows)
         done.threads += len(expired)
         report()
-
-
-async def _attachments(
-    database: Database,
-    limit: datetime,
-    done: Expired,
-    delete_file: DeleteFile | None,
-    dry_run: bool,
-    report: Callable[[], None],
-) -> None:
-    place = ("", "")
-    while rows := await database.read(*statements.old_attachments(*place, limit)):
-        for owner, attachment_id, data in rows:
-            place = (owner, attachment_id)
-            if await _is_shown(database, owner, attachment_id, data):
-                continue
-            if not dry_run:
-                await delete_attachment(database, owner, attachment_id, delete_file)
-            done.attachments += 1
-        report()
-
-
-async def _is_shown(
-    database: Database, owner: str, attachment_id: str, data: str
-) -> bool:
-    # The id as a JSON string: where it stands in an item for another reason, it stays.
-    text = codec.to_payload(json.dumps(attachment_id, ensure_ascii=False))
-    # First in the thread that it was sent to last, since reading all is long.
-    if thread_id := _thread_of(data):
-        hint = statements.is_in_thread(owner, thread_id, text)
-        if await database.read(*hint):
-            return True
-    return bool(await database.read(*statements.is_anywhere(owner, text)))
-
-
-def _thread_of(data: str) -> str | None:
-    try:
-        fields: Any = json.loads(codec.to_text(data))
-        return str(fields["thread_id"]) if fields["thread_id"] else None
-    except (KeyError, TypeError, ValueError):
-        return None

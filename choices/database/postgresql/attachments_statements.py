@@ -1,0 +1,14 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""The statements of this extra."""
+
+# Two uploads to the same URL may end at the same time: the first one counts.
+COMPLETE = """
+UPDATE chatkit_attachments SET data = $1::text::json
+WHERE owner_id = $2 AND id = $3 AND data::text = $4
+"""
+
+NEW_ATTACHMENTS = """
+SELECT 1 FROM chatkit_attachments
+WHERE owner_id = $1 AND created_at > $2 LIMIT $3
+"""

@@ -1,0 +1,14 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""The statements of this extra."""
+
+# Two uploads to the same URL may end at the same time: the first one counts.
+COMPLETE = """
+UPDATE chatkit_attachments SET data = ?
+WHERE owner_id = ? AND id = ? AND data = ?
+"""
+
+NEW_ATTACHMENTS = """
+SELECT 1 FROM chatkit_attachments
+WHERE owner_id = ? AND created_at > ? LIMIT ?
+"""

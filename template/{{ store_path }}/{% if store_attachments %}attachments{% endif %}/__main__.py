@@ -1,0 +1,77 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""The command line: `python -m chat_store.attachments sweep`."""
+
+import argparse
+import asyncio
+import sys
+from datetime import timedelta
+
+from ..errors import ChatStoreError
+from ..store import ChatStore
+from .files import Files
+from .sweep import sweep
+
+
+def main() -> int:
+    """Run the command.
+
+    Returns:
+        The exit status: 0 where all is well, 1 where the database or the files cannot be
+        used, 2 where the command line or a URL is wrong, 130 after an interruption.
+    """
+    arguments = _make_parser().parse_args()
+    try:
+        done = asyncio.run(
+            sweep(
+                ChatStore(arguments.url),
+                Files(arguments.files),
+                older_than=timedelta(hours=arguments.hours),
+                dry_run=arguments.dry_run,
+            )
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ChatStoreError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. The same command continues.", file=sys.stderr)
+        return 130
+    verb = "Would delete" if arguments.dry_run else "Deleted"
+    print(
+        f"{verb} {done.attachments:,} attachments that no message shows, and the files "
+        f"of {done.orphans:,} whose rows are gone."
+    )
+    return 0
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__}", description="Look after the attached files."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    text = "Delete attachments that no message shows, and files without a row"
+    command = commands.add_parser("sweep", help=text, description=f"{text}.")
+    command.add_argument(
+        "--url", help="the database; by default the environment variable CHAT_STORE_URL"
+    )
+    command.add_argument(
+        "--files",
+        help="where the files are; by default the environment variable CHAT_STORE_FILES",
+    )
+    command.add_argument(
+        "--hours",
+        type=float,
+        default=24.0,
+        help="how old they must be, at least 1; by default 24",
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be deleted, and stop"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

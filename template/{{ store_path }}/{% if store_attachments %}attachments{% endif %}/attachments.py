@@ -1,0 +1,304 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""ChatAttachments: what a ChatKit server asks of its AttachmentStore."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from chatkit.store import AttachmentStore
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    AttachmentUploadDescriptor,
+    FileAttachment,
+    ImageAttachment,
+)
+from pydantic import AnyUrl
+
+from ..context import RequestContext, owner_id
+from ..ids import new_id
+from ..keys import require_key, show
+from .content import (
+    ALLOWED_TYPES,
+    IMAGE_TYPES,
+    ContentCheck,
+    UnfitFileError,
+    clean_name,
+    clean_type,
+)
+from .files import Files, FileStorageError, StoredFile, new_name, place_of
+from .previews import MAX_BYTES, PREVIEW_TYPE, make_preview
+from .urls import SignedUrls
+
+logger = logging.getLogger(__name__)
+
+_INCOMING = "incoming"  # what a browser has sent to the bucket, until it is checked
+
+# Stands in rows where a URL is signed anew at each load.
+_UNSIGNED = AnyUrl("https://files.invalid/")
+
+
+class ChatAttachments(AttachmentStore[RequestContext]):
+    """Keeps the files of attachments; an `AttachmentChatStore` keeps their rows.
+
+    Args:
+        url: Where the files are, as for `Files`.
+        public_url: Where browsers find `file_routes`: https://chat.example.com/files
+        secret: What signs URLs, as for `SignedUrls`.
+        allowed_types: The types of files that are accepted.
+        max_file_bytes: How large a file may be.
+        max_files_per_day: How many files an owner may add in 24 hours.
+        upload_lifetime: How long an upload may be begun with its URL.
+        view_lifetime: How long a file can be looked at with a URL.
+        straight_to_bucket: Whether browsers send files to the bucket itself. They are
+            checked when the message is sent.
+        options: What `Files` takes beside the URL.
+
+    Raises:
+        ValueError: An argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        public_url: str,
+        secret: str | Sequence[str],
+        allowed_types: Sequence[str] = ALLOWED_TYPES,
+        max_file_bytes: int = 20 * 2**20,
+        max_files_per_day: int = 200,
+        upload_lifetime: timedelta = timedelta(days=1),
+        view_lifetime: timedelta = timedelta(hours=1),
+        straight_to_bucket: bool = False,
+        **options: Any,
+    ) -> None:
+        self.files = Files(url, **options)
+        self.urls = SignedUrls(public_url, secret, upload_lifetime, view_lifetime)
+        self.max_files_per_day = max_files_per_day
+        self._max_file_bytes = max_file_bytes
+        self._allowed_types = frozenset(map(clean_type, allowed_types))
+        self._upload_lifetime = upload_lifetime
+        self._straight_to_bucket = straight_to_bucket
+        if straight_to_bucket:
+            self.files.require_bucket()
+
+    # --- chatkit.store.AttachmentStore
+
+    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
+        """Return a new id, in the format of `ids.py`."""
+        return new_id("attachment", None, context)
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        """Describe a file that a client wants to send, and where it goes.
+
+        Raises:
+            UnfitFileError: It is too large, or of a type that is not accepted.
+        """
+        owner = owner_id(context)
+        if input.size > self._max_file_bytes:
+            raise UnfitFileError(413, f"A file may have {self._max_file_bytes:,} bytes")
+        new = self.generate_attachment_id(input.mime_type, context)
+        attachment = self.describe(new, input.name, input.mime_type)
+        if self._straight_to_bucket:
+            place = place_of(owner, attachment.id)
+            url = await self.files.sign_upload(place, _INCOMING, self._upload_lifetime)
+            descriptor = AttachmentUploadDescriptor(
+                url=AnyUrl(url), method="PUT", headers=self.files.upload_headers
+            )
+            attachment.upload_descriptor = descriptor
+        return self.signed(attachment, owner)
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        """Delete an attachment's files; the server then has its row deleted."""
+        await self.delete_file(owner_id(context), attachment_id)
+
+    # --- for the application
+
+    def direct_upload_url(self, context: RequestContext) -> str:
+        """Make the URL for the client's strategy "direct", good for any number of files."""
+        return self.urls.make("direct", owner_id(context))
+
+    def download_url(self, attachment_id: str, context: RequestContext) -> str:
+        """Make a URL that downloads a file of the owner's."""
+        return self.urls.make("download", owner_id(context), attachment_id)
+
+    async def open(self, attachment: Attachment, owner: str) -> StoredFile:
+        """Begin to read the file of an owner's attachment.
+
+        Raises:
+            FileNotFoundError: It was not uploaded, or is deleted.
+            FileStorageError: The storage cannot be used.
+        """
+        return await self.files.open(
+            place_of(owner, attachment.id), _file_of(attachment)
+        )
+
+    async def open_preview(
+        self, attachment: Attachment, owner: str
+    ) -> tuple[StoredFile, str]:
+        """Begin to read the preview of an image, or the image where there is none.
+
+        Returns:
+            The file and its type. Raises as `open`.
+        """
+        place, name = place_of(owner, attachment.id), _file_of(attachment)
+        try:
+            return await self.files.open(place, _preview_of(name)), PREVIEW_TYPE
+        except FileNotFoundError:
+            return await self.files.open(place, name), attachment.mime_type
+
+    async def delete_file(self, owner: str, attachment_id: str) -> None:
+        """Delete the files of an owner's attachment; none is no error."""
+        await self.files.delete_all(place_of(owner, attachment_id))
+
+    # --- for the Store and the routes
+
+    def describe(self, attachment_id: str, name: str, mime_type: str) -> Attachment:
+        """Make an attachment whose file is still to come.
+
+        Raises:
+            UnfitFileError: Its type is not accepted.
+        """
+        mime_type = clean_type(mime_type)
+        if mime_type not in self._allowed_types:
+            raise UnfitFileError(
+                415, f"Files of type {show(mime_type)} are not accepted"
+            )
+        kind = ImageAttachment if mime_type in IMAGE_TYPES else FileAttachment
+        descriptor = AttachmentUploadDescriptor(url=_UNSIGNED, method="POST")
+        return kind.model_validate(
+            {
+                "id": require_key(attachment_id),
+                "name": clean_name(name),
+                "mime_type": mime_type,
+                "upload_descriptor": descriptor,
+                "preview_url": _UNSIGNED,
+            }
+        )
+
+    async def take(
+        self, attachment: Attachment, owner: str, content: AsyncIterator[bytes]
+    ) -> Attachment:
+        """Store the file of an attachment while it streams in.
+
+        Returns:
+            The attachment with its file, for the row.
+
+        Raises:
+            UnfitFileError: The file is too large or of another type. Nothing is left.
+            FileStorageError: The storage cannot be used. Nothing is left.
+        """
+        place, name = place_of(owner, attachment.id), new_name()
+        check = ContentCheck(attachment.mime_type, self._max_file_bytes)
+        await self.files.write(place, name, check.checked(content))
+        return await self._completed(attachment, place, name)
+
+    async def take_incoming(
+        self, attachment: Attachment, owner: str
+    ) -> Attachment | None:
+        """Check what a browser has sent straight to the bucket.
+
+        Returns:
+            The attachment with its file, for the row; None where nothing has come.
+
+        Raises:
+            UnfitFileError: The file is too large or of another type. It is deleted.
+            FileStorageError: The bucket cannot be used.
+        """
+        place, name = place_of(owner, attachment.id), new_name()
+        try:  # first to where the browser's URL cannot change it any more
+            await self.files.rename(place, _INCOMING, name)
+        except FileNotFoundError:
+            return None
+        check = ContentCheck(attachment.mime_type, self._max_file_bytes)
+        stored = await self.files.open(place, name)
+        try:
+            async for _ in check.checked(stored.chunks):
+                pass
+        except UnfitFileError:
+            await self.files.delete(place, name)
+            raise
+        return await self._completed(attachment, place, name)
+
+    async def drop(self, attachment: Attachment, owner: str) -> None:
+        """Delete the file that `take` has stored, since there is no row for it."""
+        place, name = place_of(owner, attachment.id), _file_of(attachment)
+        await self.files.delete(place, name)
+        await self.files.delete(place, _preview_of(name))
+
+    def signed(self, attachment: Attachment, owner: str) -> Attachment:
+        """Give an attachment fresh URLs, in a copy."""
+        update: dict[str, Any] = {}
+        if (
+            isinstance(attachment, ImageAttachment)
+            and attachment.preview_url == _UNSIGNED
+        ):
+            url = self.urls.make("preview", owner, attachment.id)
+            update["preview_url"] = AnyUrl(url)
+        descriptor = attachment.upload_descriptor
+        if descriptor is not None and descriptor.url == _UNSIGNED:
+            url = self.urls.make("upload", owner, attachment.id)
+            fresh = descriptor.model_copy(update={"url": AnyUrl(url)})
+            update["upload_descriptor"] = fresh
+        return attachment.model_copy(update=update)
+
+    def unsigned(self, attachment: Attachment) -> Attachment:
+        """Take the URLs out of an attachment that would expire in a row, in a copy."""
+        update: dict[str, Any] = {}
+        if isinstance(attachment, ImageAttachment) and self._is_ours(
+            attachment.preview_url
+        ):
+            update["preview_url"] = _UNSIGNED
+        descriptor = attachment.upload_descriptor
+        if descriptor is not None and (
+            descriptor.method == "PUT" or self._is_ours(descriptor.url)
+        ):
+            update["upload_descriptor"] = AttachmentUploadDescriptor(
+                url=_UNSIGNED, method=descriptor.method
+            )
+        return attachment.model_copy(update=update)
+
+    def _is_ours(self, url: AnyUrl) -> bool:
+        return str(url).startswith(f"{self.urls.base}/")
+
+    async def _completed(
+        self, attachment: Attachment, place: str, name: str
+    ) -> Attachment:
+        if attachment.mime_type in IMAGE_TYPES:
+            try:
+                await self._add_preview(place, name)
+            except FileStorageError as error:
+                logger.warning("A preview could not be stored: %s", error)
+        metadata = {**(attachment.metadata or {}), "file": name}
+        return attachment.model_copy(
+            update={"upload_descriptor": None, "metadata": metadata}
+        )
+
+    async def _add_preview(self, place: str, name: str) -> None:
+        stored = await self.files.open(place, name)
+        if stored.size > MAX_BYTES:
+            return
+        content = b"".join([chunk async for chunk in stored.chunks])
+        if preview := await make_preview(content):
+            await self.files.write(place, _preview_of(name), _once(preview))
+
+
+def _file_of(attachment: Attachment) -> str:
+    name = (attachment.metadata or {}).get("file")
+    if not isinstance(name, str):
+        raise FileNotFoundError("This attachment has no file")
+    return name
+
+
+def _preview_of(name: str) -> str:
+    return f"{name}.preview"
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

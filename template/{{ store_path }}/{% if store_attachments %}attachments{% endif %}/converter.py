@@ -1,0 +1,92 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""Gives attachments to the model: images, PDFs and text, from their bytes.
+
+    converter = AttachmentConverter(store.attachments, context)
+    input_items = await converter.to_agent_input(items.data)
+
+Make one for each request: it reads the files of that request's owner.
+"""
+
+import base64
+
+from chatkit.agents import ThreadItemConverter
+from chatkit.types import Attachment
+from openai.types.responses import (
+    ResponseInputContentParam,
+    ResponseInputFileParam,
+    ResponseInputImageParam,
+    ResponseInputTextParam,
+)
+
+from ..context import RequestContext, owner_id
+from .attachments import ChatAttachments
+from .content import IMAGE_TYPES, is_text
+
+
+class AttachmentConverter(ThreadItemConverter):
+    """A ThreadItemConverter for the turns of one request.
+
+    Args:
+        attachments: The files.
+        context: The request, whose owner's files are read.
+        max_file_bytes: The largest image or PDF that is sent to the model.
+        max_text_bytes: How much of a text is sent; the rest is left out.
+    """
+
+    def __init__(
+        self,
+        attachments: ChatAttachments,
+        context: RequestContext,
+        *,
+        max_file_bytes: int = 10 * 2**20,
+        max_text_bytes: int = 200_000,
+    ) -> None:
+        self._attachments = attachments
+        self._owner = owner_id(context)
+        self._max_file_bytes = max_file_bytes
+        self._max_text_bytes = max_text_bytes
+
+    async def attachment_to_message_content(
+        self, attachment: Attachment
+    ) -> ResponseInputContentParam:
+        """Turn an attachment into a part of the model's input.
+
+        Returns:
+            The image, the PDF or the text; or a note for the model that the file is
+            deleted, too large, or of a type that it cannot read.
+
+        Raises:
+            FileStorageError: The storage cannot be used.
+        """
+        name, mime_type = attachment.name, attachment.mime_type
+        can_read_text = is_text(mime_type)
+        if not can_read_text and mime_type not in (*IMAGE_TYPES, "application/pdf"):
+            return _note(
+                f"The attached file {name!r} is {mime_type}, which you cannot read."
+            )
+        try:
+            stored = await self._attachments.open(attachment, self._owner)
+        except FileNotFoundError:
+            return _note(f"The attached file {name!r} is no longer there.")
+        if not can_read_text and stored.size > self._max_file_bytes:
+            return _note(f"The attached file {name!r} is too large for you to read.")
+        content = bytearray()
+        async for chunk in stored.chunks:
+            content += chunk
+            if can_read_text and len(content) > self._max_text_bytes:
+                break
+        if can_read_text:
+            text = content[: self._max_text_bytes].decode("utf-8", "replace")
+            what = "beginning" if len(content) > self._max_text_bytes else "whole"
+            return _note(f"The {what} of the attached file {name!r}:\n\n{text}")
+        url = f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+        if mime_type == "application/pdf":
+            return ResponseInputFileParam(
+                type="input_file", filename=name, file_data=url
+            )
+        return ResponseInputImageParam(type="input_image", detail="auto", image_url=url)
+
+
+def _note(text: str) -> ResponseInputTextParam:
+    return ResponseInputTextParam(type="input_text", text=text)

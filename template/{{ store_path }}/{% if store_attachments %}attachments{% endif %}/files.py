@@ -1,0 +1,182 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""The bytes of attachments: on disk, or in a bucket of S3, Google or Azure (obstore).
+
+All files of an attachment lie in one place, made from its owner and its id. A hash is
+no path, has the same length for all, and does not tell whose it is.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
+
+from ..errors import ChatStoreError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+_CHUNK = 256 * 1024  # bytes
+
+
+class FileStorageError(ChatStoreError):
+    """The storage of files is full, refused a call, or cannot be reached."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A stored file: its size in bytes, and its content, which can be read once."""
+
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+class Files:
+    """Where files are kept. A name that is absent raises FileNotFoundError.
+
+    Args:
+        url: file:///var/lib/uploads, s3://bucket/prefix, gs://bucket/prefix,
+            az://container/prefix, or memory:/// for tests; by default the environment
+            variable CHAT_STORE_FILES.
+        options: What obstore's `from_url` takes, such as `endpoint`. Credentials come
+            from the usual environment variables, such as AWS_ACCESS_KEY_ID.
+
+    Raises:
+        ValueError: The URL or an option cannot be used.
+    """
+
+    def __init__(self, url: str | None = None, **options: Any) -> None:
+        url = url or os.environ.get("CHAT_STORE_FILES", "")
+        self._directory: Path | None = None
+        try:
+            if url.startswith("file:"):
+                self._directory = Path(url2pathname(urlsplit(url).path))
+                # Only its owner may enter it: obstore lets everybody read the files.
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store: ObjectStore = from_url(url, **options)
+        except (BaseError, OSError, ValueError) as error:
+            raise ValueError(
+                f"Files cannot be kept there: {_explain(error)}. Give a URL such as "
+                "file:///var/lib/uploads or s3://bucket/prefix, or set CHAT_STORE_FILES."
+            ) from None
+
+    async def write(self, place: str, name: str, content: AsyncIterator[bytes]) -> None:
+        """Store a file. If the content ends with an error, nothing is left."""
+        with _translated():
+            await obstore.put_async(self._store, f"{place}/{name}", content)
+
+    async def open(self, place: str, name: str) -> StoredFile:
+        """Begin to read a file."""
+        with _translated():
+            found = await obstore.get_async(self._store, f"{place}/{name}")
+
+        async def chunks() -> AsyncIterator[bytes]:
+            with _translated():
+                async for chunk in found.stream(min_chunk_size=_CHUNK):
+                    yield bytes(chunk)
+
+        return StoredFile(found.meta["size"], chunks())
+
+    async def rename(self, place: str, old: str, new: str) -> None:
+        """Give a file another name."""
+        with _translated():
+            await obstore.rename_async(self._store, f"{place}/{old}", f"{place}/{new}")
+
+    async def delete(self, place: str, name: str) -> None:
+        """Delete a file, if it is there."""
+        with _translated(), suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, f"{place}/{name}")
+
+    async def delete_all(self, place: str) -> None:
+        """Delete all files of a place."""
+        with _translated():
+            if self._directory is None:
+                paths = [found["path"] async for found in self._list(place)]
+                await obstore.delete_async(self._store, paths)
+                return
+            # Also what `_list` hides: the part of an upload whose process was killed.
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(shutil.rmtree, self._directory / place)
+
+    async def places(self, after: datetime, before: datetime) -> set[str]:
+        """Find the places with files that were written between two times."""
+        found: set[str] = set()
+        with _translated():
+            async for file in self._list():
+                if after < file["last_modified"] < before:
+                    found.add(file["path"].rpartition("/")[0])
+        return found
+
+    def require_bucket(self) -> None:
+        """Make sure that browsers can send files here by themselves.
+
+        Raises:
+            ValueError: The files are on disk or in memory.
+        """
+        self._bucket()
+
+    async def sign_upload(self, place: str, name: str, lifetime: timedelta) -> str:
+        """Make a URL for a PUT that goes straight to the bucket."""
+        with _translated():
+            path = f"{place}/{name}"
+            return await obstore.sign_async(self._bucket(), "PUT", path, lifetime)
+
+    @property
+    def upload_headers(self) -> dict[str, str]:
+        """The headers that a PUT to the bucket needs."""
+        is_azure = isinstance(self._store, AzureStore)
+        return {"x-ms-blob-type": "BlockBlob"} if is_azure else {}
+
+    async def _list(self, place: str | None = None) -> AsyncIterator["ObjectMeta"]:
+        # This method's type names pyarrow, which is not needed.
+        listed = self._store.list(place)  # pyright: ignore[reportUnknownMemberType]
+        async for batch in listed:
+            for file in batch:
+                yield file
+
+    def _bucket(self) -> AzureStore | GCSStore | S3Store:
+        if isinstance(self._store, (AzureStore, GCSStore, S3Store)):
+            return self._store
+        raise ValueError("straight_to_bucket needs a URL with s3://, gs:// or az://")
+
+
+def place_of(owner: str, attachment_id: str) -> str:
+    """Return where the files of an attachment lie."""
+    digest = hashlib.sha256(f"{owner}\0{attachment_id}".encode()).hexdigest()
+    return f"{digest[:2]}/{digest[2:]}"
+
+
+def new_name() -> str:
+    """Return a name for a file that no other has."""
+    return secrets.token_hex(8)
+
+
+@contextmanager
+def _translated() -> Generator[None, None, None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        raise FileStorageError(
+            f"The storage of files cannot be used: {_explain(error)}"
+        ) from None
+
+
+def _explain(error: Exception) -> str:
+    # The first line names the cause. A query may hold a signature.
+    return re.sub(r"\?\S*", "?…", str(error).partition("\n")[0])

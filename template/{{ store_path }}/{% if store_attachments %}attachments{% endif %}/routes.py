@@ -1,0 +1,185 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""The routes under which browsers send and fetch files, for FastAPI and Starlette.
+
+    app.mount("/files", file_routes(store))
+
+They need no authentication of yours: each URL is signed, for one owner and one purpose.
+"""
+
+import logging
+from collections.abc import Callable
+from urllib.parse import quote
+
+from chatkit.store import NotFoundError
+from chatkit.types import Attachment
+from pydantic import TypeAdapter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ..context import RequestContext, owner_id
+from .content import UnfitFileError
+from .files import FileStorageError, StoredFile
+from .form import FormFile, read_file
+from .store import AttachmentChatStore
+from .urls import UrlError
+
+logger = logging.getLogger(__name__)
+
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+# Whatever a file holds, a browser runs nothing of it.
+_HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+def file_routes(
+    store: AttachmentChatStore | Callable[[], AttachmentChatStore],
+    make_context: Callable[[str], RequestContext] | None = None,
+) -> Starlette:
+    """Make an application to be mounted at the path of `public_url`.
+
+    Args:
+        store: The open Store, or a function that returns it.
+        make_context: Makes the context of an owner. Only the client's upload strategy
+            "direct" needs it, for new ids.
+
+    Returns:
+        An application with upload/…, direct/…, preview/… and download/….
+    """
+    routes = _Routes(store if callable(store) else lambda: store, make_context)
+    return Starlette(
+        routes=[
+            Route("/upload/{token}", routes.upload, methods=["POST"]),
+            Route("/direct/{token}", routes.direct, methods=["POST"]),
+            Route("/preview/{token}", routes.preview),
+            Route("/download/{token}", routes.download),
+        ],
+        # Any page may use these URLs, since no cookie is asked for: who has a URL may.
+        middleware=[
+            Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["*"])
+        ],
+        exception_handlers={
+            UrlError: _answer(403),
+            NotFoundError: _answer(404),
+            FileNotFoundError: _answer(404),
+            UnfitFileError: _refuse,
+            FileStorageError: _apologize,
+            ClientDisconnect: _answer(400),
+        },
+    )
+
+
+class _Routes:
+    def __init__(
+        self,
+        store: Callable[[], AttachmentChatStore],
+        make_context: Callable[[str], RequestContext] | None,
+    ) -> None:
+        self._store = store
+        self._make_context = make_context
+
+    async def upload(self, request: Request) -> Response:
+        """Take the file of an attachment that `create_attachment` has described."""
+        store = self._store()
+        token = request.path_params["token"]
+        owner, attachment_id = store.attachments.urls.read("upload", token)
+        attachment, payload = await store.find(owner, attachment_id)
+        if attachment.upload_descriptor is None:
+            raise HTTPException(409, "This file was uploaded before")
+        file = await read_file(request)
+        return await self._take(store, attachment, owner, payload, file)
+
+    async def direct(self, request: Request) -> Response:
+        """Take a file, and describe it by what the form says."""
+        store = self._store()
+        [owner] = store.attachments.urls.read("direct", request.path_params["token"])
+        if self._make_context is None:
+            raise HTTPException(404, "This server takes no direct uploads")
+        context = self._make_context(owner)
+        if owner_id(context) != owner:
+            raise RuntimeError("make_context made the context of another owner")
+        file = await read_file(request)
+        attachments = store.attachments
+        new_id = attachments.generate_attachment_id(file.mime_type, context)
+        new = attachments.describe(new_id, file.name, file.mime_type)
+        await store.save_attachment(new, context)
+        attachment, payload = await store.find(owner, new_id)
+        try:
+            return await self._take(store, attachment, owner, payload, file)
+        except BaseException:
+            await store.delete_attachment(new_id, context)
+            raise
+
+    async def preview(self, request: Request) -> Response:
+        """Show an image, made small."""
+        store = self._store()
+        token = request.path_params["token"]
+        owner, attachment_id = store.attachments.urls.read("preview", token)
+        attachment, _ = await store.find(owner, attachment_id)
+        stored, mime_type = await store.attachments.open_preview(attachment, owner)
+        headers = {"Cache-Control": "private, max-age=600"}
+        return _send(stored, mime_type, headers)
+
+    async def download(self, request: Request) -> Response:
+        """Send a file, to be saved."""
+        store = self._store()
+        token = request.path_params["token"]
+        owner, attachment_id = store.attachments.urls.read("download", token)
+        attachment, _ = await store.find(owner, attachment_id)
+        stored = await store.attachments.open(attachment, owner)
+        name = quote(attachment.name, safe="")
+        headers = {
+            "Cache-Control": "private, no-store",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        }
+        return _send(stored, attachment.mime_type, headers)
+
+    async def _take(
+        self,
+        store: AttachmentChatStore,
+        attachment: Attachment,
+        owner: str,
+        payload: str,
+        file: FormFile,
+    ) -> Response:
+        taken = await store.attachments.take(attachment, owner, file.content)
+        if not await store.complete(owner, taken, payload):
+            raise HTTPException(
+                409, "This file was uploaded before, or deleted meanwhile"
+            )
+        signed = store.attachments.signed(taken, owner)
+        content = _ATTACHMENT.dump_json(signed, context={"exclude_metadata": True})
+        return Response(content, media_type="application/json")
+
+
+def _send(stored: StoredFile, mime_type: str, headers: dict[str, str]) -> Response:
+    length = {"Content-Length": str(stored.size)}
+    return StreamingResponse(
+        stored.chunks, headers={**_HARMLESS, **length, **headers}, media_type=mime_type
+    )
+
+
+def _answer(status: int) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        return PlainTextResponse(str(error), status)
+
+    return answer
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, UnfitFileError)
+    return PlainTextResponse(str(error), error.status)
+
+
+def _apologize(request: Request, error: Exception) -> Response:
+    logger.error("%s", error)
+    return PlainTextResponse("Files cannot be stored or read now. Try again.", 503)

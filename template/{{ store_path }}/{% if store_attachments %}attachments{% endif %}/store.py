@@ -1,0 +1,153 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""AttachmentChatStore: a ChatStore whose attachments have files and fresh URLs.
+
+Rows hold no signed URLs. When an attachment is loaded, by itself or in a message, it gets
+URLs that are valid for some time, without another call to the database.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chatkit.store import NotFoundError
+from chatkit.types import Attachment, Page, ThreadItem, UserMessageItem
+
+from .. import codec
+from .. import statements as core
+from ..context import RequestContext, owner_id
+from ..keys import require_key, show
+from ..store import ChatStore
+from . import statements
+from .attachments import ChatAttachments
+from .content import UnfitFileError
+
+
+class AttachmentChatStore(ChatStore):
+    """A ChatStore for a server with attachments.
+
+    Args:
+        attachments: Their files.
+        url: As for `ChatStore`.
+        options: As for `ChatStore`.
+    """
+
+    def __init__(
+        self, attachments: ChatAttachments, url: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(url, **options)
+        self.attachments = attachments
+
+    async def load_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> Attachment:
+        """Load an attachment; raises as `ChatStore` does.
+
+        What was sent straight to the bucket is checked now.
+
+        Raises:
+            UnfitFileError: That file is too large or of another type. It is deleted.
+            FileStorageError: The bucket cannot be used.
+        """
+        owner = owner_id(context)
+        attachment, payload = await self.find(owner, attachment_id)
+        descriptor = attachment.upload_descriptor
+        if descriptor is not None and descriptor.method == "PUT":
+            try:
+                taken = await self.attachments.take_incoming(attachment, owner)
+            except UnfitFileError:
+                await self.delete_attachment(attachment_id, context)
+                raise
+            if taken is not None:
+                await self.complete(owner, taken, payload)
+                attachment = taken
+        return self.attachments.signed(attachment, owner)
+
+    async def save_attachment(
+        self, attachment: Attachment, context: RequestContext
+    ) -> None:
+        """Insert or update an attachment's row.
+
+        Raises:
+            UnfitFileError: It is new, and its owner has too many of today.
+            ValueError: It is part of a message, and its file was not uploaded.
+        """
+        if attachment.upload_descriptor is not None:
+            if attachment.thread_id is not None:
+                name = show(attachment.id)
+                raise ValueError(f"The file of attachment {name} was not uploaded")
+            await self._require_few(owner_id(context))
+        await super().save_attachment(self.attachments.unsigned(attachment), context)
+
+    async def load_thread_items(
+        self,
+        thread_id: str,
+        after: str | None,
+        limit: int,
+        order: str,
+        context: RequestContext,
+    ) -> Page[ThreadItem]:
+        """Load a page of a thread's items, as `ChatStore` does."""
+        page = await super().load_thread_items(thread_id, after, limit, order, context)
+        owner = owner_id(context)
+        data = [self._signed(item, owner) for item in page.data]
+        return page.model_copy(update={"data": data})
+
+    async def load_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> ThreadItem:
+        """Load an item of a thread, as `ChatStore` does."""
+        item = await super().load_item(thread_id, item_id, context)
+        return self._signed(item, owner_id(context))
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        """Append or update an item, as `ChatStore` does."""
+        if isinstance(item, UserMessageItem) and item.attachments:
+            unsigned = [self.attachments.unsigned(one) for one in item.attachments]
+            item = item.model_copy(update={"attachments": unsigned})
+        await super().add_thread_item(thread_id, item, context)
+
+    # --- for the routes, which know the owner from a signed URL
+
+    async def find(self, owner: str, attachment_id: str) -> tuple[Attachment, str]:
+        """Load an attachment as it is stored, and its payload.
+
+        Raises:
+            NotFoundError: The owner has none of this id.
+        """
+        name = f"Attachment {show(attachment_id)}"
+        rows = await self._read(owner, core.LOAD_ATTACHMENT, owner, attachment_id)
+        if not rows:
+            raise NotFoundError(f"{name} not found")
+        payload: str = rows[0][1]
+        return codec.load(codec.ATTACHMENT, payload, name), payload
+
+    async def complete(self, owner: str, attachment: Attachment, payload: str) -> bool:
+        """Write that an attachment has its file, unless the row has changed meanwhile.
+
+        Returns:
+            Whether it was written. If not, the file is deleted.
+        """
+        name = f"Attachment {show(require_key(attachment.id))}"
+        new = self._dump(codec.ATTACHMENT, attachment, name)
+        params = (new, owner, attachment.id, payload)
+        is_written = bool(await self._write(owner, (statements.COMPLETE, params)))
+        if not is_written:
+            await self.attachments.drop(attachment, owner)
+        return is_written
+
+    async def _require_few(self, owner: str) -> None:
+        most = self.attachments.max_files_per_day
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        async with self.connected() as database:
+            params = (owner, yesterday, most)
+            rows = await database.read(statements.NEW_ATTACHMENTS, params, owner=owner)
+        if len(rows) >= most:
+            raise UnfitFileError(429, f"{most} files may be attached in 24 hours")
+
+    def _signed(self, item: ThreadItem, owner: str) -> ThreadItem:
+        if not isinstance(item, UserMessageItem) or not item.attachments:
+            return item
+        signed = [self.attachments.signed(one, owner) for one in item.attachments]
+        return item.model_copy(update={"attachments": signed})

@@ -1,0 +1,72 @@
+# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
+# deletes this directory, with your edits.
+"""Deletes files that nobody needs: what was never sent, and what has lost its row."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..migrate import require_current
+from ..store import ChatStore
+from ..unshown import delete_unshown, old_attachments
+from .files import Files, place_of
+
+_WINDOW = timedelta(days=30)
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
+class Swept:
+    """What a sweep has deleted, or with `dry_run` would delete.
+
+    Attributes:
+        attachments: Attachments that no message shows, with their files.
+        orphans: Attachments whose row was gone, of which there were files.
+    """
+
+    attachments: int = 0
+    orphans: int = 0
+
+
+async def sweep(
+    store: ChatStore,
+    files: Files,
+    *,
+    older_than: timedelta = timedelta(days=1),
+    dry_run: bool = False,
+) -> Swept:
+    """Delete attachments that no message shows, and files that have no row.
+
+    Run it each day; the servers may go on. An interruption does no harm. Files without
+    a row are looked for among those of the last 30 days.
+
+    Args:
+        store: The Store.
+        files: The files.
+        older_than: How old they must be, at least an hour.
+        dry_run: Whether to delete nothing.
+
+    Raises:
+        ValueError: The time is too short.
+        DatabaseError: The database cannot be used.
+        FileStorageError: The files cannot be used.
+    """
+    if older_than < timedelta(hours=1):
+        raise ValueError(f"older_than must be at least an hour, not {older_than}")
+    before = datetime.now(UTC) - older_than
+    done = Swept()
+
+    async def delete_file(owner: str, attachment_id: str) -> None:
+        await files.delete_all(place_of(owner, attachment_id))
+
+    async with store.connected() as database:
+        await require_current(database)
+        orphans = await files.places(before - _WINDOW, before)
+        async for owner, attachment_id, _ in old_attachments(database, _FOR_EVER):
+            orphans.discard(place_of(owner, attachment_id))
+        async for _ in delete_unshown(database, before, delete_file, dry_run=dry_run):
+            done.attachments += 1
+        for place in orphans:
+            if not dry_run:
+                await files.delete_all(place)
+            done.orphans += 1
+    return done
