@@ -34,6 +34,7 @@ __all__ = [
     "UrlError",
     "delete_file",
     "file_routes",
+    "place_of",
     "sweep",
 ]
 
