@@ -88,7 +88,7 @@ def answers_of(flavor: str) -> Answers:
     """Give the answers that a flavor's mutants are made with: extras that have mutants, and a context."""
     contexts = cycle(path.parent.name for path in sorted(CHOICES.glob("context/*/mutants.txt")))
     context = dict(zip(FLAVORS, contexts, strict=False))[flavor]
-    extras = {"store_transfer": True, "store_user_data": True}
+    extras = dict.fromkeys(("store_attachments", "store_transfer", "store_user_data"), True)
     return {**FLAVORS[flavor], "store_context": context, **extras}
 
 

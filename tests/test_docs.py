@@ -338,11 +338,11 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
 def test_what_the_rendered_readme_shows_can_be_done(
     template_files: Path, tmp_path: Path, reader: Reader, database: str
 ) -> None:
-    answers = {"store_database": database, "store_user_data": True}
+    answers = {"store_database": database, "store_user_data": True, "store_attachments": True}
     project = render(template_files, tmp_path / "any", answers)
     code = list(blocks(PACKAGE, (project / PACKAGE).read_text("utf-8")))
     if database == "sqlite":
-        more = "-d store_user_data=true"
+        more = "-d store_user_data=true -d store_attachments=true"
         before = BEFORE.format(database=database, url="sqlite:///chat.db", more=more)
         reader.run(f"{before}{script(code, between=BETWEEN)}")
     else:  # the commands are the same

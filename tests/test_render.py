@@ -195,6 +195,10 @@ def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
         r".*example_server\.py": lambda it: it.answers["store_example_server"],
         r".*[/_]transfer\b.*": lambda it: it.answers["store_transfer"],
         r".*[/_]user_data\b.*": lambda it: it.answers["store_user_data"],
+        r".*[/_]attachments\b.*": lambda it: it.answers["store_attachments"],
+        r"PACKAGE/unshown\.py": lambda it: (
+            it.answers["store_attachments"] or it.answers["store_user_data"]
+        ),
         r"PACKAGE/sqlalchemy/.*|.*_alembic\.py": lambda it: it.answers["store_sqlalchemy"],
         r".*[/_]engine\.py": has_engine,
     }
