@@ -301,15 +301,43 @@ export PYTHONPATH=src CHAT_STORE_URL={url}
 python -m chat_store migrate
 """
 # On this page they have an application.
+IN_APPLICATION = f"""
+cd project
+export PYTHONPATH=src DATABASE_URL={URLS[0].replace("://", "+psycopg://")}
+"""
 APPLICATION = f"""
 cp -r {ROOT}/tests/application project
-cd project
+{IN_APPLICATION}
 git init --quiet
 printf '%s\n' __pycache__/ >.gitignore
-export PYTHONPATH=src DATABASE_URL={URLS[0].replace("://", "+psycopg://")}
 python -m alembic upgrade head
 git add --all
 git commit --quiet --message begin
+"""
+# Its two applications answer a user, and refuse all others.
+ASK = """
+import asyncio
+
+from starlette.testclient import TestClient
+
+from my_app import database, main, models, plain
+
+
+async def sign_up() -> None:
+    async with database.sessions() as session:
+        session.add(models.User(email="ann", token="ann"))
+        await session.commit()
+    await database.engine.dispose()
+
+
+asyncio.run(sign_up())
+for module in (main, plain):
+    with TestClient(module.app) as client:
+        for token, status in (("ann", 200), ("eve", 401)):
+            headers = {"authorization": f"Bearer {token}"}
+            body = {"type": "threads.list", "params": {}}
+            answer = client.post("/chatkit", headers=headers, json=body)
+            assert answer.status_code == status, (module, answer.text)
 """
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
 
@@ -323,7 +351,7 @@ def follow(reader: Reader, code: list[Block], before: str) -> None:
             assert missing == [], block.place
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != START])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (START, EXISTING)])
 def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
     code = read(page)
     if any(block.language != "text" for block in code):
@@ -331,7 +359,12 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
         before = BEFORE.format(database=database, url=url, more="")
-        follow(reader, code, APPLICATION if page == EXISTING else before)
+        follow(reader, code, before)
+
+
+def test_an_existing_project_answers_its_users_and_nobody_else(reader: Reader) -> None:
+    follow(reader, read(EXISTING), APPLICATION)
+    reader.run(f"{IN_APPLICATION}{_here('python -', ASK)}")
 
 
 @pytest.mark.parametrize("database", NAMES)
