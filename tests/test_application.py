@@ -12,7 +12,7 @@ from devtools.databases import server_database
 from devtools.rendering import ROOT, render, run, write
 from tests.test_docs import EXISTING, read
 
-ANSWERS = {"store_database": "postgresql", "store_sqlalchemy": True}
+DRIVERS = ("psycopg", "asyncpg")
 
 SCRIPT = """
 import asyncio
@@ -112,17 +112,24 @@ with create_engine(settings.database_url).connect() as connection:
 
 
 @pytest.fixture
+def driver() -> str:
+    """The driver of the application's engine."""
+    return DRIVERS[0]
+
+
+@pytest.fixture
 def application(
-    template_files: Path, tmp_path: Path, server_of: Callable[[str], Any]
+    template_files: Path, tmp_path: Path, server_of: Callable[[str], Any], driver: str
 ) -> tuple[Path, dict[str, str]]:
     """The application with the Store, and the environment that it runs in."""
     project = tmp_path / "project"
     shutil.copytree(ROOT / "tests" / "application", project)
-    render(template_files, project, ANSWERS)
+    answers = {"store_database": "postgresql", "store_driver": driver, "store_sqlalchemy": True}
+    render(template_files, project, answers)
     write(project, {block.file: block.text for block in read(EXISTING) if block.file})
     url = server_database("postgresql").create_database(server_of("postgresql").url)
     environment = {
-        "DATABASE_URL": url.replace("://", "+psycopg://"),
+        "DATABASE_URL": url.replace("://", f"+{driver}://"),
         "PYTHONPATH": "src",
         "PYTHONWARNINGS": "ignore",
     }
@@ -137,6 +144,7 @@ def succeed(application: tuple[Path, dict[str, str]], *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_streams_hold_no_connection_of_the_applications_one_pool(
     application: tuple[Path, dict[str, str]],
 ) -> None:
@@ -151,6 +159,7 @@ def test_streams_hold_no_connection_of_the_applications_one_pool(
     assert "in use: 10\n" in succeed(application, "serve", "10", "30")
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_autogenerate_sees_only_what_is_the_applications(
     application: tuple[Path, dict[str, str]],
 ) -> None:
@@ -169,6 +178,8 @@ def test_autogenerate_sees_only_what_is_the_applications(
     succeed(application, "alembic", "downgrade", "base")
     script = succeed(application, "alembic", "upgrade", "head", "--sql")
     assert script.index("CREATE TABLE chatkit_items") < script.index("CREATE TABLE pins")
+    script = succeed(application, "alembic", "downgrade", "head:base", "--sql")
+    assert script.index("DROP TABLE pins") < script.index("DROP TABLE chatkit_threads")
 
 
 def test_a_synchronous_application_has_alembic_and_a_pool_of_the_stores_own(
