@@ -9,6 +9,7 @@ A page becomes one shell script, which is run in a project of its own:
 - A block of SQL is run on the PostgreSQL database of the page.
 - A block of `text` is something to read; below `<!-- printed -->`, each of its lines has to be printed
   by the commands of the page.
+- A block of TOML or YAML is parsed.
 - Any other language fails, unless the line above the block is `<!-- not run: … -->` with a reason.
   Of a Python block that is marked so, only the syntax is checked.
 
@@ -25,12 +26,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
@@ -125,6 +128,10 @@ def script(page: list[Block], *, between: str = "") -> str:
             continue
         elif block.language == "sql":
             parts.append(_here("sql", block.text))
+        elif block.language == "toml":
+            tomllib.loads(block.text)
+        elif block.language == "yaml":
+            yaml.safe_load(block.text)
         else:
             assert block.language == "", f"{block.place}: {block.language} is not run; say why"
             parts.append(f"{between}\n{block.text}")
@@ -386,7 +393,7 @@ def test_what_the_rendered_readme_shows_can_be_done(
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("```yaml\na: 1\n```\n", "yaml is not run"),
+        ("```json\n{}\n```\n", "json is not run"),
         ("1. one\n   ```  \n", "what block is this"),
         ("```python\nfrom\n```\n", "invalid syntax"),
     ],
@@ -394,7 +401,7 @@ def test_what_the_rendered_readme_shows_can_be_done(
 def test_a_block_that_nobody_can_run_is_refused(page: str, words: str) -> None:
     with pytest.raises((AssertionError, SyntaxError), match=words):
         script(list(blocks("page.md", page)))
-    script(list(blocks("page.md", "<!-- not run: an example -->\n```yaml\na: 1\n```\n")))
+    script(list(blocks("page.md", "<!-- not run: an example -->\n```json\n{}\n```\n")))
 
 
 @pytest.mark.parametrize(
