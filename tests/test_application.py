@@ -118,14 +118,24 @@ def driver() -> str:
 
 
 @pytest.fixture
+def context() -> dict[str, str]:
+    """The answers about the context."""
+    return {}
+
+
+@pytest.fixture
 def application(
-    template_files: Path, tmp_path: Path, server_of: Callable[[str], Any], driver: str
+    template_files: Path,
+    tmp_path: Path,
+    server_of: Callable[[str], Any],
+    driver: str,
+    context: dict[str, str],
 ) -> tuple[Path, dict[str, str]]:
     """The application with the Store, and the environment that it runs in."""
     project = tmp_path / "project"
     shutil.copytree(ROOT / "tests" / "application", project)
     answers = {"store_database": "postgresql", "store_driver": driver, "store_sqlalchemy": True}
-    render(template_files, project, answers)
+    render(template_files, project, {**answers, **context})
     write(project, {block.file: block.text for block in read(EXISTING) if block.file})
     url = server_database("postgresql").create_database(server_of("postgresql").url)
     environment = {
@@ -192,6 +202,103 @@ def test_a_synchronous_application_has_alembic_and_a_pool_of_the_stores_own(
     assert "No new upgrade operations" in succeed(application, "alembic", "check")
     printed = succeed(application, "chat_store", "status", "--url", environment["DATABASE_URL"])
     assert "The tables fit this code." in printed
+
+
+MEMBERS = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from my_app.models import Base
+
+
+class Team(Base):
+    __tablename__ = "teams"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Member(Base):
+    __tablename__ = "members"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    team_id: Mapped[int] = mapped_column(ForeignKey(Team.id))
+    team: Mapped[Team] = relationship()
+"""
+
+ORM_CONTEXTS = """
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatkit.types import ThreadMetadata
+from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.orm.exc import DetachedInstanceError
+
+from chat_store import ChatStore
+from chat_store.keys import read_owner
+from chat_store.sqlalchemy.engine import EngineConnections
+from my_app.database import engine
+from my_app.members import Member, Team
+from my_app.models import Base
+
+
+@dataclass(frozen=True)
+class Copy:
+    id: int
+
+
+async def load(expires, copy=lambda member: member):
+    async with async_sessionmaker(engine, expire_on_commit=expires)() as session:
+        context = copy(await session.get_one(Member, 7))
+        await session.commit()
+    return context
+
+
+async def main():
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with async_sessionmaker(engine).begin() as session:
+        session.add(Member(id=7, team=Team(id=1)))
+    thread = ThreadMetadata(id="thr_1", created_at=datetime.now())
+    async with ChatStore(connections=EngineConnections(engine), auto_migrate=True) as store:
+        for context in (
+            await load(expires=False),
+            await load(expires=True, copy=lambda member: Copy(member.id)),
+        ):
+            await store.save_thread(thread, context)
+            assert (await store.load_thread("thr_1", context)).id == "thr_1"
+        wrong = (
+            lambda: store.load_thread("thr_1", expired),
+            lambda: read_owner(kept, "team.id"),
+        )
+        expired, kept = await load(expires=True), await load(expires=False)
+        for call in wrong:
+            try:
+                await call()
+            except DetachedInstanceError:
+                pass
+            else:
+                raise AssertionError("it was read")
+    await engine.dispose()
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {
+            "store_context": "custom",
+            "store_context_class": "my_app.members:Member",
+            "store_context_owner": "id",
+        }
+    ],
+)
+def test_an_orm_object_is_a_context_as_long_as_nothing_has_to_be_loaded(
+    application: tuple[Path, dict[str, str]],
+) -> None:
+    write(application[0], {"src/my_app/members.py": MEMBERS, "contexts.py": ORM_CONTEXTS})
+    succeed(application, "contexts")
 
 
 def test_the_applications_own_checks_pass(
