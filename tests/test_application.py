@@ -27,10 +27,12 @@ from my_app import auth, chat, database
 from my_app.main import app
 from my_app.models import User
 
-streams, threads_of_alice = map(int, sys.argv[1:])
+streams, is_crowded = int(sys.argv[1]), sys.argv[2:] == ["crowded"]
 people = ("alice", "bob", "carol")
 go_on = asyncio.Event()
+are_all_in_use = asyncio.Event()
 plain = chat.Assistant.respond
+plain_read_body = chat.read_body
 
 
 async def respond(self, *arguments):
@@ -39,8 +41,17 @@ async def respond(self, *arguments):
         await go_on.wait()
 
 
-chat.Assistant.respond = respond
+async def read_body(request):
+    while not are_all_in_use.is_set():  # all requests have come
+        if database.engine.pool.checkedout() == 15:
+            are_all_in_use.set()
+        await asyncio.sleep(0.001)
+    return await plain_read_body(request)
 
+
+chat.Assistant.respond = respond
+if is_crowded:
+    chat.read_body = read_body
 
 def request(kind, params):
     return {"content": json.dumps({"type": kind, "params": params})}
@@ -66,20 +77,23 @@ async def main():
 
         async def stream():
             async with client.stream("POST", url, headers=alice, **create) as response:
+                if response.status_code == 500:
+                    begun.release()
                 async for line in response.aiter_lines():
                     if "You said: Hi" in line:
                         begun.release()
+            return response.status_code
 
         tasks = [asyncio.ensure_future(stream()) for _ in range(streams)]
         for _ in tasks:
             await begun.acquire()
         print("in use:", database.engine.pool.checkedout())
         go_on.set()
-        await asyncio.gather(*tasks)
+        print("failed:", (await asyncio.gather(*tasks)).count(500) > 0)
         threads = request("threads.list", {"limit": 100})
-        for headers, count in ((alice, threads_of_alice), (bob, 0)):
+        for name, headers in (("alice", alice), ("bob", bob)):
             listed = (await client.post(url, headers=headers, **threads)).json()
-            assert len(listed["data"]) == count
+            print("threads of", name, len(listed["data"]))
         assert (await client.post(url, headers=nobody, **threads)).status_code == 401
         async with database.sessions() as session:
             await session.execute(delete(User).where(User.email == "carol"))
@@ -154,6 +168,10 @@ def succeed(application: tuple[Path, dict[str, str]], *command: str) -> str:
     return done.stdout
 
 
+AUTH = ROOT / "tests/application/src/my_app/auth.py"
+"""As it is before: the session of a dependency finds the user."""
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_streams_hold_no_connection_of_the_applications_one_pool(
     application: tuple[Path, dict[str, str]],
@@ -161,12 +179,29 @@ def test_streams_hold_no_connection_of_the_applications_one_pool(
     project, _ = application
     succeed(application, "alembic", "upgrade", "head")
     write(project, {"serve.py": SCRIPT})
-    assert "in use: 0\n" in succeed(application, "serve", "20", "20")
-    # As the application had it before, a session is held while its answer streams.
-    shutil.copy(
-        ROOT / "tests" / "application" / "src" / "my_app" / "auth.py", project / "src/my_app"
-    )
-    assert "in use: 10\n" in succeed(application, "serve", "10", "30")
+    printed = succeed(application, "serve", "20")
+    assert "in use: 0\nfailed: False\nthreads of alice 20\nthreads of bob 0\n" in printed
+    shutil.copy(AUTH, project / "src/my_app")
+    assert "in use: 10\nfailed: False\nthreads of alice 30\n" in succeed(application, "serve", "10")
+
+
+@pytest.mark.parametrize("scope", ["", ', scope="function"'])
+def test_more_sessions_than_connections_end_requests_while_the_store_waits(
+    application: tuple[Path, dict[str, str]], scope: str
+) -> None:
+    project, _ = application
+    chat = (project / "src/my_app/chat.py").read_text("utf-8")
+    session = "Depends(get_session"
+    files = {
+        "serve.py": SCRIPT,
+        "src/my_app/auth.py": AUTH.read_text("utf-8").replace(session, f"{session}{scope}"),
+        "src/my_app/chat.py": chat.replace("(engine))", "(engine), pool_timeout=1)"),
+    }
+    write(project, files)
+    succeed(application, "alembic", "upgrade", "head")
+    printed = succeed(application, "serve", "20", "crowded")
+    assert "failed: True\n" in printed
+    assert "DatabaseTimeoutError" in printed
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
