@@ -110,19 +110,93 @@ asyncio.run(main())
 """
 
 
-SYNCHRONOUS = """
+SYNCHRONOUS = {
+    "migrations/env.py": """
 from alembic import context
-from sqlalchemy import create_engine
 
 from chat_store.sqlalchemy.alembic import include_object
+from my_app.database import engine
 from my_app.models import Base
-from my_app.settings import settings
 
-with create_engine(settings.database_url).connect() as connection:
+with engine.connect() as connection:
     context.configure(connection, target_metadata=Base.metadata, include_object=include_object)
     with context.begin_transaction():
         context.run_migrations()
-"""
+""",
+    "src/my_app/database.py": """
+from sqlalchemy import create_engine
+from sqlalchemy.orm import sessionmaker
+
+from my_app.settings import settings
+
+engine = create_engine(settings.database_url)
+sessions = sessionmaker(engine)
+""",
+    "src/my_app/auth.py": """
+from typing import Annotated
+
+from fastapi import Header, HTTPException
+from sqlalchemy import select
+
+from my_app.database import sessions
+from my_app.models import User
+
+
+def current_user(authorization: Annotated[str, Header()] = "") -> User:
+    token = authorization.removeprefix("Bearer ")
+    with sessions() as session:
+        user = session.scalar(select(User).where(User.token == token))
+    if user is None:
+        raise HTTPException(401)
+    return user
+""",
+    "src/my_app/main.py": """
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+
+from my_app import chat
+from my_app.auth import current_user
+from my_app.models import User
+
+
+@asynccontextmanager
+async def lifespan(app):
+    async with chat.store:
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+app.include_router(chat.router)
+
+
+@app.get("/me")
+def me(user: Annotated[User, Depends(current_user)]) -> str:
+    return user.email
+""",
+    "ask.py": """
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from my_app.database import sessions
+from my_app.main import app
+from my_app.models import User
+
+with sessions.begin() as session:
+    session.add(User(email="alice", token="alice"))
+hello = {"content": [{"type": "input_text", "text": "Hi"}], "attachments": []}
+create = {"type": "threads.create", "params": {"input": {**hello, "inference_options": {}}}}
+alice = {"authorization": "Bearer alice"}
+with TestClient(app) as client:
+    assert client.get("/me", headers=alice).json() == "alice"
+    assert "You said: Hi" in client.post("/chatkit", headers=alice, json=create).text
+    assert client.post("/chatkit", json=create).status_code == 401
+with sessions() as session:
+    query = "SELECT owner_id, data->>'type' FROM chatkit_items ORDER BY position"
+    assert session.execute(text(query)).all() == [("1", "user_message"), ("1", "assistant_message")]
+""",
+}
 
 
 @pytest.fixture
@@ -227,16 +301,25 @@ def test_autogenerate_sees_only_what_is_the_applications(
     assert script.index("DROP TABLE pins") < script.index("DROP TABLE chatkit_threads")
 
 
-def test_a_synchronous_application_has_alembic_and_a_pool_of_the_stores_own(
+def test_a_synchronous_application_chats_on_a_pool_of_the_stores_own(
     application: tuple[Path, dict[str, str]],
 ) -> None:
     project, environment = application
-    write(project, {"migrations/env.py": SYNCHRONOUS})
+    chat = (project / "src/my_app/chat.py").read_text("utf-8")
+    for asynchronous, own in (
+        ("from chat_store.sqlalchemy.engine import EngineConnections\n", ""),
+        ("from my_app.database import engine", "from my_app.settings import settings"),
+        ("connections=EngineConnections(engine)", "settings.database_url"),
+    ):
+        assert asynchronous in chat
+        chat = chat.replace(asynchronous, own)
+    write(project, {**SYNCHRONOUS, "src/my_app/chat.py": chat})
     for direction in (("upgrade", "head"), ("downgrade", "0001"), ("upgrade", "head")):
         succeed(application, "alembic", *direction)
     assert "No new upgrade operations" in succeed(application, "alembic", "check")
     printed = succeed(application, "chat_store", "status", "--url", environment["DATABASE_URL"])
     assert "The tables fit this code." in printed
+    succeed(application, "ask")
 
 
 MEMBERS = """
