@@ -9,6 +9,7 @@ A page becomes one shell script, which is run in a project of its own:
 - A block of SQL is run on the PostgreSQL database of the page.
 - A block of `text` is something to read; below `<!-- printed -->`, each of its lines has to be printed
   by the commands of the page.
+- A block of TOML or YAML is parsed.
 - Any other language fails, unless the line above the block is `<!-- not run: … -->` with a reason.
   Of a Python block that is marked so, only the syntax is checked.
 
@@ -25,12 +26,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
@@ -125,6 +128,10 @@ def script(page: list[Block], *, between: str = "") -> str:
             continue
         elif block.language == "sql":
             parts.append(_here("sql", block.text))
+        elif block.language == "toml":
+            tomllib.loads(block.text)
+        elif block.language == "yaml":
+            yaml.safe_load(block.text)
         else:
             assert block.language == "", f"{block.place}: {block.language} is not run; say why"
             parts.append(f"{between}\n{block.text}")
@@ -301,15 +308,43 @@ export PYTHONPATH=src CHAT_STORE_URL={url}
 python -m chat_store migrate
 """
 # On this page they have an application.
+IN_APPLICATION = f"""
+cd project
+export PYTHONPATH=src DATABASE_URL={URLS[0].replace("://", "+psycopg://")}
+"""
 APPLICATION = f"""
 cp -r {ROOT}/tests/application project
-cd project
+{IN_APPLICATION}
 git init --quiet
 printf '%s\n' __pycache__/ >.gitignore
-export PYTHONPATH=src DATABASE_URL={URLS[0].replace("://", "+psycopg://")}
 python -m alembic upgrade head
 git add --all
 git commit --quiet --message begin
+"""
+# Its two applications answer a user, and refuse all others.
+ASK = """
+import asyncio
+
+from starlette.testclient import TestClient
+
+from my_app import database, main, models, plain
+
+
+async def sign_up() -> None:
+    async with database.sessions() as session:
+        session.add(models.User(email="ann", token="ann"))
+        await session.commit()
+    await database.engine.dispose()
+
+
+asyncio.run(sign_up())
+for module in (main, plain):
+    with TestClient(module.app) as client:
+        for token, status in (("ann", 200), ("eve", 401)):
+            headers = {"authorization": f"Bearer {token}"}
+            body = {"type": "threads.list", "params": {}}
+            answer = client.post("/chatkit", headers=headers, json=body)
+            assert answer.status_code == status, (module, answer.text)
 """
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
 
@@ -323,7 +358,7 @@ def follow(reader: Reader, code: list[Block], before: str) -> None:
             assert missing == [], block.place
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != START])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (START, EXISTING)])
 def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
     code = read(page)
     if any(block.language != "text" for block in code):
@@ -331,7 +366,12 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
         before = BEFORE.format(database=database, url=url, more="")
-        follow(reader, code, APPLICATION if page == EXISTING else before)
+        follow(reader, code, before)
+
+
+def test_an_existing_project_answers_its_users_and_nobody_else(reader: Reader) -> None:
+    follow(reader, read(EXISTING), APPLICATION)
+    reader.run(f"{IN_APPLICATION}{_here('python -', ASK)}")
 
 
 @pytest.mark.parametrize("database", NAMES)
@@ -353,7 +393,7 @@ def test_what_the_rendered_readme_shows_can_be_done(
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("```yaml\na: 1\n```\n", "yaml is not run"),
+        ("```json\n{}\n```\n", "json is not run"),
         ("1. one\n   ```  \n", "what block is this"),
         ("```python\nfrom\n```\n", "invalid syntax"),
     ],
@@ -361,7 +401,7 @@ def test_what_the_rendered_readme_shows_can_be_done(
 def test_a_block_that_nobody_can_run_is_refused(page: str, words: str) -> None:
     with pytest.raises((AssertionError, SyntaxError), match=words):
         script(list(blocks("page.md", page)))
-    script(list(blocks("page.md", "<!-- not run: an example -->\n```yaml\na: 1\n```\n")))
+    script(list(blocks("page.md", "<!-- not run: an example -->\n```json\n{}\n```\n")))
 
 
 @pytest.mark.parametrize(

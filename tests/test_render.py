@@ -99,6 +99,39 @@ def test_ruff_would_format_nothing(renders: list[Render], tool: Callable[[str], 
     expect_success(run(*command, cwd=renders[0].path.parent))
 
 
+@pytest.mark.parametrize(
+    "program",
+    ["codespell", "end-of-file-fixer", "trailing-whitespace-fixer", "mixed-line-ending"],
+)
+def test_what_projects_check_all_files_with_finds_nothing(
+    renders: list[Render], tool: Callable[[str], str], program: str
+) -> None:
+    directory = renders[0].path.parent
+    paths = [path.relative_to(directory) for path in rendered_files(renders)]
+    expect_success(run(tool(program), *paths, cwd=directory))
+
+
+@pytest.mark.parametrize("answers", [{}, OTHER_PATHS])
+def test_the_lines_in_the_readme_leave_the_files_out_of_linters(
+    answers: dict[str, str], template_files: Path, tmp_path: Path, tool: Callable[[str], str]
+) -> None:
+    project = render(template_files, tmp_path, answers)
+    one = Render(project, answers)
+    readme = (project / one.package / "README.md").read_text("utf-8")
+    settings, hooks = re.findall(r"```(?:toml|yaml)\n(.*?)```", readme, re.DOTALL)
+    write(project, {"pyproject.toml": settings, "src/mine.py": "thr = 1\n"})
+    for command in (("ruff", "check", "--no-cache", "--select=ALL"), ("typos", "--format=brief")):
+        done = run(tool(command[0]), *command[1:], cwd=project)
+        assert "mine.py" in done.stdout
+        assert one.package not in done.stdout
+        assert one.tests not in done.stdout
+    pattern = yaml.safe_load(hooks)["exclude"]
+    inside = [name for name in files_of(project) if re.search(pattern, name)]
+    assert inside == [
+        name for name in files_of(project) if name.startswith((one.package, one.tests))
+    ]
+
+
 def test_mypy_finds_nothing_in_the_packages(
     checked: list[Render], tool: Callable[[str], str], tmp_path: Path, mypy_cache: Path
 ) -> None:
@@ -275,6 +308,7 @@ def test_after_a_copy_the_next_steps_are_told(
     module = one.package.removeprefix("src/").replace("/", ".")
     for words in (
         f"pip install -r {one.package}/requirements.txt",
+        f"uv add -r {one.package}/requirements.txt",
         f"python -m {module} migrate",
         f"from {module} import",
         f"pytest {one.tests}",

@@ -195,6 +195,13 @@ async with ChatStore(pool=pool, auto_migrate=True) as store:
     await asyncio.gather(*(store.load_thread("thr_1", alice) for _ in range(20)))
     assert (await store.load_thread("thr_1", alice)).title == "hello"
     assert await walk(store, alice) == [a_message(text="hello")]
+    # What two change at the same time.
+    one, other = [await store.load_thread("thr_1", alice) for _ in range(2)]
+    one.title, other.metadata["key"] = "one", "other"
+    for thread in (one, other, other):
+        await store.save_thread(thread, alice)
+    merged = await store.load_thread("thr_1", alice)
+    assert (merged.title, merged.metadata) == ("one", {"key": "other"})
     # What is written late, and again without a change.
     thread = await store.load_thread("thr_1", alice)
     for _ in range(2):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import copier
 import pytest
 import yaml
 
@@ -217,6 +218,20 @@ def expect_nothing_lost(
 def lines_of(text: str) -> Counter[str]:
     """Count the lines of a text."""
     return Counter(text.splitlines())
+
+
+@pytest.mark.parametrize("alembic", [False, True])
+def test_after_an_update_it_is_told_how_the_tables_follow(
+    alembic: bool, history: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begin(history, tmp_path, TODAY, {**OTHER_PATHS, "store_sqlalchemy": alembic})
+    settings = copier.Settings()
+    copier.run_update(
+        tmp_path, answers_file=ANSWERS_FILE, defaults=True, overwrite=True, settings=settings
+    )
+    told = capfd.readouterr().err
+    assert f"python -m {'.'.join(OTHER_PATHS['store_path'].split('/'))} migrate" in told
+    assert ("chat_store.upgrade(N)" in told) == alembic
 
 
 def resolve(text: str, side: str) -> str:

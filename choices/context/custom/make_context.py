@@ -30,7 +30,7 @@ def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     return cast(RequestContext, context)
 
 
-def make_look_alikes() -> list[RequestContext]:
+def make_lookalikes() -> list[RequestContext]:
     """Make contexts that belong to different owners and are easy to confuse."""
     return [
         make_context(owner) for owner in ("a", "A", "a ", " a", "a:b", "ａ", "1", "01")

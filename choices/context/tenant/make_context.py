@@ -12,7 +12,7 @@ def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     return RequestContext(tenant_id=owner, user_id="user", request_id=request_id)
 
 
-def make_look_alikes() -> list[RequestContext]:
+def make_lookalikes() -> list[RequestContext]:
     """Make contexts that belong to different owners and are easy to confuse."""
 {% if store_tenant_scope == "user" %}
     pairs = [
