@@ -6,6 +6,7 @@ Nothing outside a fresh temporary directory is touched. What is rendered stays t
 at; the server is stopped whatever happens.
 """
 
+import io
 import json
 import os
 import re
@@ -22,8 +23,10 @@ from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from copier.errors import CopierError
+from PIL import Image
 
 from devtools.rendering import FIRST, ROOT, commit, copy_tree, render
 from devtools.snapshots import PARTS
@@ -61,7 +64,7 @@ def main() -> int:
     """
     project = Path(tempfile.mkdtemp(prefix="chat-store-demo-"))
     try:
-        heading("Rendering the template with its defaults, and the example server")
+        heading("Rendering the template with its defaults, the example server and attachments")
         render_template(project)
         print(f"{count_files(project)} files are now in {project}")
         with example_server(project) as port:
@@ -84,7 +87,8 @@ def render_template(project: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="chat-store-template-") as name:
         template = copy_tree(Path(name), *PARTS)
         commit(template, FIRST)  # Copier renders the newest tag of a git repository
-        render(template, project, {"store_example_server": True})
+        extras = {"store_example_server": True, "store_attachments": True}
+        render(template, project, extras)
 
 
 def count_files(project: Path) -> int:
@@ -159,6 +163,31 @@ class User:
             check_status(response, request_type, expected)
             return json.loads(response.read())
 
+    def attach(self, name: str, mime_type: str, content: bytes) -> Any:
+        """Announce a file and send it, as a browser does; give the attachment."""
+        about = {"name": name, "mime_type": mime_type, "size": len(content)}
+        descriptor = self.ask("attachments.create", **about)["upload_descriptor"]
+        form = (
+            b'--edge\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\n'
+            b"%s\r\n--edge--\r\n"
+        ) % content
+        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+        return json.loads(self.fetch(descriptor["url"], descriptor["method"], form, headers))
+
+    def fetch(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> bytes:
+        """Use a signed URL, without any header that says who asks."""
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
+            connection.request(method, urlsplit(url).path, body, headers or {})
+            with connection.getresponse() as response:
+                check_status(response, urlsplit(url).path.split("/")[2], 200)
+                return response.read()
+
     def stream(
         self, request_type: str, *, stop_after: int | None = None, **params: Any
     ) -> list[dict[str, Any]]:
@@ -211,6 +240,19 @@ def hold_conversation(alice: User) -> str:
     did("Server", f"calls the tool {call['name']}, which runs in the browser")
     did("Browser", "runs it, and sends back “14:05”")
     answer_of(alice.stream("threads.add_client_tool_output", **in_thread, result="14:05"))
+
+    question = "What do you say of this picture?"
+    said("Alice", question)
+    sunset = io.BytesIO()
+    Image.new("RGB", (1200, 800), "orange").save(sunset, "PNG")
+    picture = alice.attach("sunset.png", "image/png", sunset.getvalue())
+    did("Alice", f"attaches {picture['name']}")
+    preview = alice.fetch(picture["preview_url"])
+    with Image.open(io.BytesIO(preview)) as small:
+        did("Browser", f"shows its preview, {small.width} by {small.height} pixels")
+    turn = a_turn(thread_id, question)
+    turn["input"]["attachments"] = [picture["id"]]
+    answer_of(alice.stream(**turn))
 
     question = "Can you be stopped?"
     said("Alice", question)
