@@ -15,9 +15,11 @@ The converter for the model is in `converter.py`. Nothing in the Store depends o
 directory.
 """
 
+from typing import Any
+
 from .attachments import ChatAttachments
 from .content import ALLOWED_TYPES, UnfitFileError
-from .files import Files, FileStorageError, place_of
+from .files import Files, FileStorageError
 from .routes import file_routes
 from .store import AttachmentChatStore
 from .sweep import Swept, sweep
@@ -34,14 +36,13 @@ __all__ = [
     "UrlError",
     "delete_file",
     "file_routes",
-    "place_of",
     "sweep",
 ]
 
 
-async def delete_file(owner: str, attachment_id: str) -> None:
+async def delete_file(owner: str, attachment_id: str, metadata: dict[str, Any]) -> None:
     """Delete the files of an attachment; for `--delete-files` of `user_data`.
 
     Where they are is in the environment variable CHAT_STORE_FILES.
     """
-    await Files().delete_all(place_of(owner, attachment_id))
+    await Files().delete_of(metadata)

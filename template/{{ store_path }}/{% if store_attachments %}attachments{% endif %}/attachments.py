@@ -28,7 +28,14 @@ from .content import (
     clean_name,
     clean_type,
 )
-from .files import Files, FileStorageError, StoredFile, new_name, place_of
+from .files import (
+    Files,
+    FileStorageError,
+    StoredFile,
+    is_place,
+    new_name,
+    new_place,
+)
 from .previews import MAX_BYTES, PREVIEW_TYPE, make_preview
 from .urls import SignedUrls
 
@@ -104,7 +111,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         new = self.generate_attachment_id(input.mime_type, context)
         attachment = self.describe(new, input.name, input.mime_type)
         if self._straight_to_bucket:
-            place = place_of(owner, attachment.id)
+            place = _place_of(attachment)
             url = await self.files.sign_upload(place, _INCOMING, self._upload_lifetime)
             descriptor = AttachmentUploadDescriptor(
                 url=AnyUrl(url), method="PUT", headers=self.files.upload_headers
@@ -115,8 +122,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
     async def delete_attachment(
         self, attachment_id: str, context: RequestContext
     ) -> None:
-        """Delete an attachment's files; the server then has its row deleted."""
-        await self.delete_file(owner_id(context), attachment_id)
+        """Do nothing: the server then has the Store delete the files with the row."""
 
     # --- for the application
 
@@ -128,34 +134,26 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         """Make a URL that downloads a file of the owner's."""
         return self.urls.make("download", owner_id(context), attachment_id)
 
-    async def open(self, attachment: Attachment, owner: str) -> StoredFile:
-        """Begin to read the file of an owner's attachment.
+    async def open(self, attachment: Attachment) -> StoredFile:
+        """Begin to read the file of an attachment.
 
         Raises:
             FileNotFoundError: It was not uploaded, or is deleted.
             FileStorageError: The storage cannot be used.
         """
-        return await self.files.open(
-            place_of(owner, attachment.id), _file_of(attachment)
-        )
+        return await self.files.open(_place_of(attachment), _file_of(attachment))
 
-    async def open_preview(
-        self, attachment: Attachment, owner: str
-    ) -> tuple[StoredFile, str]:
+    async def open_preview(self, attachment: Attachment) -> tuple[StoredFile, str]:
         """Begin to read the preview of an image, or the image where there is none.
 
         Returns:
             The file and its type. Raises as `open`.
         """
-        place, name = place_of(owner, attachment.id), _file_of(attachment)
+        place, name = _place_of(attachment), _file_of(attachment)
         try:
             return await self.files.open(place, _preview_of(name)), PREVIEW_TYPE
         except FileNotFoundError:
             return await self.files.open(place, name), attachment.mime_type
-
-    async def delete_file(self, owner: str, attachment_id: str) -> None:
-        """Delete the files of an owner's attachment; none is no error."""
-        await self.files.delete_all(place_of(owner, attachment_id))
 
     # --- for the Store and the routes
 
@@ -179,11 +177,12 @@ class ChatAttachments(AttachmentStore[RequestContext]):
                 "mime_type": mime_type,
                 "upload_descriptor": descriptor,
                 "preview_url": _UNSIGNED,
+                "metadata": {"place": new_place()},
             }
         )
 
     async def take(
-        self, attachment: Attachment, owner: str, content: AsyncIterator[bytes]
+        self, attachment: Attachment, content: AsyncIterator[bytes]
     ) -> Attachment:
         """Store the file of an attachment while it streams in.
 
@@ -194,14 +193,12 @@ class ChatAttachments(AttachmentStore[RequestContext]):
             UnfitFileError: The file is too large or of another type. Nothing is left.
             FileStorageError: The storage cannot be used. Nothing is left.
         """
-        place, name = place_of(owner, attachment.id), new_name()
+        place, name = _place_of(attachment), new_name()
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)
         await self.files.write(place, name, check.checked(content))
         return await self._completed(attachment, place, name)
 
-    async def take_incoming(
-        self, attachment: Attachment, owner: str
-    ) -> Attachment | None:
+    async def take_incoming(self, attachment: Attachment) -> Attachment | None:
         """Check what a browser has sent straight to the bucket.
 
         Returns:
@@ -211,7 +208,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
             UnfitFileError: The file is too large or of another type. It is deleted.
             FileStorageError: The bucket cannot be used.
         """
-        place, name = place_of(owner, attachment.id), new_name()
+        place, name = _place_of(attachment), new_name()
         try:  # first to where the browser's URL cannot change it any more
             await self.files.rename(place, _INCOMING, name)
         except FileNotFoundError:
@@ -226,9 +223,9 @@ class ChatAttachments(AttachmentStore[RequestContext]):
             raise
         return await self._completed(attachment, place, name)
 
-    async def drop(self, attachment: Attachment, owner: str) -> None:
+    async def drop(self, attachment: Attachment) -> None:
         """Delete the file that `take` has stored, since there is no row for it."""
-        place, name = place_of(owner, attachment.id), _file_of(attachment)
+        place, name = _place_of(attachment), _file_of(attachment)
         await self.files.delete(place, name)
         await self.files.delete(place, _preview_of(name))
 
@@ -242,7 +239,11 @@ class ChatAttachments(AttachmentStore[RequestContext]):
             url = self.urls.make("preview", owner, attachment.id)
             update["preview_url"] = AnyUrl(url)
         descriptor = attachment.upload_descriptor
-        if descriptor is not None and descriptor.url == _UNSIGNED:
+        if (
+            descriptor is not None
+            and descriptor.url == _UNSIGNED
+            and descriptor.method == "POST"  # a PUT was announced once, and is over
+        ):
             url = self.urls.make("upload", owner, attachment.id)
             fresh = descriptor.model_copy(update={"url": AnyUrl(url)})
             update["upload_descriptor"] = fresh
@@ -287,6 +288,13 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         content = b"".join([chunk async for chunk in stored.chunks])
         if preview := await make_preview(content):
             await self.files.write(place, _preview_of(name), _once(preview))
+
+
+def _place_of(attachment: Attachment) -> str:
+    place = (attachment.metadata or {}).get("place")
+    if not is_place(place):
+        raise FileNotFoundError("This attachment has no file")
+    return str(place)
 
 
 def _file_of(attachment: Attachment) -> str:

@@ -5,7 +5,7 @@
 import re
 from collections.abc import AsyncIterator
 
-from ..errors import ChatStoreError
+from starlette.exceptions import HTTPException
 
 IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
 """Images that every browser shows and that hold no script, as SVG does."""
@@ -33,17 +33,11 @@ _HEAD = 16  # bytes, enough for each of the above
 _MAX_NAME = 200  # characters
 
 
-class UnfitFileError(ChatStoreError, ValueError):
-    """A file that is not accepted.
+class UnfitFileError(HTTPException):
+    """A file that is not accepted: 413 too large, 415 of the wrong type, 429 too many.
 
-    Attributes:
-        status: The HTTP status that says so: 413 too large, 415 of the wrong type, 429
-            too many.
+    As an HTTPException it reaches the client, from the routes and from the server.
     """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class ContentCheck:

@@ -2,10 +2,10 @@
 # deletes this directory, with your edits.
 """Gives attachments to the model: images, PDFs and text, from their bytes.
 
-    converter = AttachmentConverter(store.attachments, context)
+    converter = AttachmentConverter(store.attachments)
     input_items = await converter.to_agent_input(items.data)
 
-Make one for each request: it reads the files of that request's owner.
+It needs no request context: whoever could load the items may read their files.
 """
 
 import base64
@@ -19,17 +19,15 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
-from ..context import RequestContext, owner_id
 from .attachments import ChatAttachments
 from .content import IMAGE_TYPES, is_text
 
 
 class AttachmentConverter(ThreadItemConverter):
-    """A ThreadItemConverter for the turns of one request.
+    """A ThreadItemConverter for threads with attachments.
 
     Args:
         attachments: The files.
-        context: The request, whose owner's files are read.
         max_file_bytes: The largest image or PDF that is sent to the model.
         max_text_bytes: How much of a text is sent; the rest is left out.
     """
@@ -37,13 +35,11 @@ class AttachmentConverter(ThreadItemConverter):
     def __init__(
         self,
         attachments: ChatAttachments,
-        context: RequestContext,
         *,
         max_file_bytes: int = 10 * 2**20,
         max_text_bytes: int = 200_000,
     ) -> None:
         self._attachments = attachments
-        self._owner = owner_id(context)
         self._max_file_bytes = max_file_bytes
         self._max_text_bytes = max_text_bytes
 
@@ -66,7 +62,7 @@ class AttachmentConverter(ThreadItemConverter):
                 f"The attached file {name!r} is {mime_type}, which you cannot read."
             )
         try:
-            stored = await self._attachments.open(attachment, self._owner)
+            stored = await self._attachments.open(attachment)
         except FileNotFoundError:
             return _note(f"The attached file {name!r} is no longer there.")
         if not can_read_text and stored.size > self._max_file_bytes:

@@ -2,12 +2,11 @@
 # deletes this directory, with your edits.
 """The bytes of attachments: on disk, or in a bucket of S3, Google or Azure (obstore).
 
-All files of an attachment lie in one place, made from its owner and its id. A hash is
-no path, has the same length for all, and does not tell whose it is.
+All files of an attachment lie in one place. Its name is random, and stands in the row: so
+it does not tell whose it is, and stays when the owner changes.
 """
 
 import asyncio
-import hashlib
 import os
 import re
 import secrets
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
 
 _CHUNK = 256 * 1024  # bytes
+_PLACE = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 class FileStorageError(ChatStoreError):
@@ -112,6 +112,11 @@ class Files:
             with suppress(FileNotFoundError):
                 await asyncio.to_thread(shutil.rmtree, self._directory / place)
 
+    async def delete_of(self, metadata: dict[str, Any]) -> None:
+        """Delete all files of an attachment, by its metadata."""
+        if is_place(place := metadata.get("place")):
+            await self.delete_all(str(place))
+
     async def places(self, after: datetime, before: datetime) -> set[str]:
         """Find the places with files that were written between two times."""
         found: set[str] = set()
@@ -154,10 +159,15 @@ class Files:
         raise ValueError("straight_to_bucket needs a URL with s3://, gs:// or az://")
 
 
-def place_of(owner: str, attachment_id: str) -> str:
-    """Return where the files of an attachment lie."""
-    digest = hashlib.sha256(f"{owner}\0{attachment_id}".encode()).hexdigest()
-    return f"{digest[:2]}/{digest[2:]}"
+def new_place() -> str:
+    """Return where the files of a new attachment are to lie."""
+    name = secrets.token_hex(16)
+    return f"{name[:2]}/{name[2:]}"
+
+
+def is_place(text: object) -> bool:
+    """Tell whether files may lie there: nothing else is ever deleted."""
+    return isinstance(text, str) and bool(_PLACE.fullmatch(text))
 
 
 def new_name() -> str:

@@ -23,7 +23,6 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..context import RequestContext, owner_id
-from .content import UnfitFileError
 from .files import FileStorageError, StoredFile
 from .form import FormFile, read_file
 from .store import AttachmentChatStore
@@ -71,7 +70,6 @@ def file_routes(
             UrlError: _answer(403),
             NotFoundError: _answer(404),
             FileNotFoundError: _answer(404),
-            UnfitFileError: _refuse,
             FileStorageError: _apologize,
             ClientDisconnect: _answer(400),
         },
@@ -125,7 +123,7 @@ class _Routes:
         token = request.path_params["token"]
         owner, attachment_id = store.attachments.urls.read("preview", token)
         attachment, _ = await store.find(owner, attachment_id)
-        stored, mime_type = await store.attachments.open_preview(attachment, owner)
+        stored, mime_type = await store.attachments.open_preview(attachment)
         headers = {"Cache-Control": "private, max-age=600"}
         return _send(stored, mime_type, headers)
 
@@ -135,7 +133,7 @@ class _Routes:
         token = request.path_params["token"]
         owner, attachment_id = store.attachments.urls.read("download", token)
         attachment, _ = await store.find(owner, attachment_id)
-        stored = await store.attachments.open(attachment, owner)
+        stored = await store.attachments.open(attachment)
         name = quote(attachment.name, safe="")
         headers = {
             "Cache-Control": "private, no-store",
@@ -151,7 +149,7 @@ class _Routes:
         payload: str,
         file: FormFile,
     ) -> Response:
-        taken = await store.attachments.take(attachment, owner, file.content)
+        taken = await store.attachments.take(attachment, file.content)
         if not await store.complete(owner, taken, payload):
             raise HTTPException(
                 409, "This file was uploaded before, or deleted meanwhile"
@@ -173,11 +171,6 @@ def _answer(status: int) -> Callable[[Request, Exception], Response]:
         return PlainTextResponse(str(error), status)
 
     return answer
-
-
-def _refuse(request: Request, error: Exception) -> Response:
-    assert isinstance(error, UnfitFileError)
-    return PlainTextResponse(str(error), error.status)
 
 
 def _apologize(request: Request, error: Exception) -> Response:

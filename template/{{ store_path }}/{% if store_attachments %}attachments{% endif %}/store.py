@@ -17,6 +17,7 @@ from .. import statements as core
 from ..context import RequestContext, owner_id
 from ..keys import require_key, show
 from ..store import ChatStore
+from ..unshown import metadata_of
 from . import statements
 from .attachments import ChatAttachments
 from .content import UnfitFileError
@@ -53,7 +54,7 @@ class AttachmentChatStore(ChatStore):
         descriptor = attachment.upload_descriptor
         if descriptor is not None and descriptor.method == "PUT":
             try:
-                taken = await self.attachments.take_incoming(attachment, owner)
+                taken = await self.attachments.take_incoming(attachment)
             except UnfitFileError:
                 await self.delete_attachment(attachment_id, context)
                 raise
@@ -68,15 +69,30 @@ class AttachmentChatStore(ChatStore):
         """Insert or update an attachment's row.
 
         Raises:
-            UnfitFileError: It is new, and its owner has too many of today.
-            ValueError: It is part of a message, and its file was not uploaded.
+            UnfitFileError: It is new, and its owner has too many of today; or it is
+                part of a message, and its file was not uploaded.
         """
         if attachment.upload_descriptor is not None:
             if attachment.thread_id is not None:
                 name = show(attachment.id)
-                raise ValueError(f"The file of attachment {name} was not uploaded")
+                message = f"The file of attachment {name} was not uploaded"
+                raise UnfitFileError(409, message)
             await self._require_few(owner_id(context))
         await super().save_attachment(self.attachments.unsigned(attachment), context)
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        """Delete an attachment's files, then its row.
+
+        Raises:
+            FileStorageError: The files could not be deleted; try again.
+        """
+        owner = owner_id(context)
+        rows = await self._read(owner, core.LOAD_ATTACHMENT, owner, attachment_id)
+        for _, payload in rows:
+            await self.attachments.files.delete_of(metadata_of(payload))
+        await super().delete_attachment(attachment_id, context)
 
     async def load_thread_items(
         self,
@@ -134,7 +150,7 @@ class AttachmentChatStore(ChatStore):
         params = (new, owner, attachment.id, payload)
         is_written = bool(await self._write(owner, (statements.COMPLETE, params)))
         if not is_written:
-            await self.attachments.drop(attachment, owner)
+            await self.attachments.drop(attachment)
         return is_written
 
     async def _require_few(self, owner: str) -> None:

@@ -4,11 +4,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ..migrate import require_current
 from ..store import ChatStore
-from ..unshown import delete_unshown, old_attachments
-from .files import Files, place_of
+from ..unshown import delete_unshown, metadata_of, old_attachments
+from .files import Files
 
 _WINDOW = timedelta(days=30)
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
@@ -55,14 +56,16 @@ async def sweep(
     before = datetime.now(UTC) - older_than
     done = Swept()
 
-    async def delete_file(owner: str, attachment_id: str) -> None:
-        await files.delete_all(place_of(owner, attachment_id))
+    async def delete_file(
+        owner: str, attachment_id: str, about: dict[str, Any]
+    ) -> None:
+        await files.delete_of(about)
 
     async with store.connected() as database:
         await require_current(database)
         orphans = await files.places(before - _WINDOW, before)
-        async for owner, attachment_id, _ in old_attachments(database, _FOR_EVER):
-            orphans.discard(place_of(owner, attachment_id))
+        async for _, _, data in old_attachments(database, _FOR_EVER):
+            orphans.discard(str(metadata_of(data).get("place")))
         async for _ in delete_unshown(database, before, delete_file, dry_run=dry_run):
             done.attachments += 1
         for place in orphans:

@@ -135,8 +135,9 @@ def _add_for_deletion(command: argparse.ArgumentParser) -> None:
         "--delete-files",
         type=_import,
         metavar="MODULE:FUNCTION",
-        help="an async function of an owner and an attachment's id that deletes its file; "
-        "without it, both are printed, each as a line of JSON, before the row goes",
+        help="an async function of an owner, an attachment's id and its metadata that "
+        "deletes its file; without it, a line of JSON with them is printed before the row "
+        "goes",
     )
 
 
@@ -168,8 +169,9 @@ def _import(name: str) -> DeleteFile:
     return found
 
 
-async def _print_file(owner: str, attachment_id: str) -> None:
-    print(json.dumps({"owner": owner, "attachment": attachment_id}), flush=True)
+async def _print_file(owner: str, attachment_id: str, metadata: dict[str, Any]) -> None:
+    line = {"owner": owner, "attachment": attachment_id, "metadata": metadata}
+    print(json.dumps(line), flush=True)
 
 
 async def _owners(store: ChatStore, arguments: argparse.Namespace) -> int:

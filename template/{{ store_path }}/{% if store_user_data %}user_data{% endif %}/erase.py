@@ -115,6 +115,7 @@ async def _delete_attachments(
 ) -> list[str]:
     deleted: list[str] = []
     async for attachment in attachments_of(database, owner):
-        await delete_attachment(database, owner, attachment.id, delete_file)
+        key = (owner, attachment.id)
+        await delete_attachment(database, key, attachment.data, delete_file)
         deleted.append(attachment.id)
     return deleted
