@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,19 +163,27 @@ def run_command(
     )
 
 
-def import_rendered(project: Path, name: str) -> Any:
-    """Import a module of the rendered suite, or of the package, into this process."""
+@contextmanager
+def imported(project: Path, name: str) -> Iterator[Any]:
+    """Import a module of the rendered suite, or of the package, for the time of a block."""
     path = [str(project / "src"), str(project / "tests" / "chat_store")]
     sys.path[:0] = path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the SDK warns of itself
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
+        yield module
     finally:
         del sys.path[: len(path)]
         # Another render's modules have the same names.
-        for module in [name for name in sys.modules if name.startswith("chat_store")]:
-            del sys.modules[module]
+        for other in [other for other in sys.modules if re.match("(test_)?chat_store", other)]:
+            del sys.modules[other]
+
+
+def import_rendered(project: Path, name: str) -> Any:
+    """Import a module that needs no other when it is used later."""
+    with imported(project, name) as module:
+        return module
 
 
 def reads(project: Path) -> Iterator[tuple[str, str]]:
