@@ -1,5 +1,6 @@
 """An update of a project whose database holds conversations: none is lost, or changed.
 
+`make updates` runs this.
 What is done with a Store is done in processes of their own, by `rendered.py`; the servers are those
 of the rendered suites.
 """
@@ -37,6 +38,8 @@ from devtools.rendering import (
     ways_to_answer,
     write,
 )
+
+pytestmark = pytest.mark.updates
 
 # Rows of every item type, with odd texts, ties in time and colliding ids, of several owners.
 FILL = """
