@@ -27,11 +27,13 @@ SIZES = [10, 5_000, 5_000, 5_000, 50_000, 10, 10, 50_000, 50_000, 9_000, 500]
 PAGE = 12_000
 
 
-async def fill_in_sizes(store: ChatStore, context: RequestContext) -> list[str]:
-    """Save a thread and an item for each size; give the numbers of their ids."""
+async def fill_in_sizes(
+    store: ChatStore, context: RequestContext, letter: str = "x"
+) -> list[str]:
+    """Save a thread and an item for each size in bytes; give the numbers of their ids."""
     numbers = [f"{number:02}" for number in range(len(SIZES))]
     for number, size in zip(numbers, SIZES):
-        text = "x" * size
+        text = letter * (size // len(letter.encode()))
         await store.save_thread(a_thread(f"thr_{number}", title=text), context)
         item = a_message(f"msg_{number}", "thr_00", text)
         await store.add_thread_item("thr_00", item, context)
@@ -40,16 +42,18 @@ async def fill_in_sizes(store: ChatStore, context: RequestContext) -> list[str]:
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("what", ["items", "threads"])
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 @async_test
 async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
     caplog: pytest.LogCaptureFixture,
+    letter: str,
     what: str,
     order: str,
 ) -> None:
-    numbers = await fill_in_sizes(store, alice)
+    numbers = await fill_in_sizes(store, alice, letter)
     if order == "desc":
         numbers.reverse()
     async with ChatStore(probe.url, max_page_bytes=PAGE) as small:
