@@ -515,6 +515,24 @@ def test_R37_the_command_line_migrates_and_tells_the_status(
 
 
 @only_own
+@pytest.mark.parametrize("is_exposed", [True, False])
+def test_R37_the_status_warns_of_a_connection_across_a_network_without_tls(
+    store: ChatStore,
+    probe: Probe,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    is_exposed: bool,
+) -> None:
+    async def tell(_: object) -> bool:
+        return is_exposed
+
+    database = type(store._database)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(database, "is_exposed", tell)
+    _, printed = command("status", url=probe.url)
+    assert ("warning" in printed and "without TLS" in printed) is is_exposed
+
+
+@only_own
 def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
     store: ChatStore, probe: Probe, command: Command
 ) -> None:
