@@ -27,6 +27,18 @@ from devtools.rendering import ROOT, Answers
 
 CHOICES = ROOT / "choices"
 
+# What contexts and ids have mutants, a flavor each by turns.
+_TURNS: list[Answers] = [
+    {
+        "store_context": "tenant",
+        "store_tenant_scope": "tenant",
+        "store_id_format": "deterministic",
+    },
+    {"store_context": "pydantic"},
+    {"store_context": "tenant", "store_tenant_scope": "user"},
+    {"store_context": "dataclass"},
+]
+
 
 @dataclass
 class Edit:
@@ -85,11 +97,10 @@ class Mutant:
 
 
 def answers_of(flavor: str) -> Answers:
-    """Give the answers that a flavor's mutants are made with: extras that have mutants, and a context."""
-    contexts = cycle(path.parent.name for path in sorted(CHOICES.glob("context/*/mutants.txt")))
-    context = dict(zip(FLAVORS, contexts, strict=False))[flavor]
+    """Give the answers that a flavor's mutants are made with, among them extras that have mutants."""
+    turn = dict(zip(FLAVORS, cycle(_TURNS), strict=False))[flavor]
     extras = dict.fromkeys(("store_attachments", "store_transfer", "store_user_data"), True)
-    return {**FLAVORS[flavor], "store_context": context, **extras}
+    return {**FLAVORS[flavor], **turn, **extras}
 
 
 def mutants_of(flavor: str) -> list[Mutant]:

@@ -94,6 +94,18 @@ def test_ruff_finds_nothing(renders: list[Render], tool: Callable[[str], str]) -
     expect_success(run(*command, cwd=renders[0].path.parent))
 
 
+def test_ruffs_security_rules_find_only_what_the_page_on_security_gives_reasons_for(
+    renders: list[Render], tool: Callable[[str], str]
+) -> None:
+    page = (ROOT / "docs/security.md").read_text("utf-8")
+    ignored = {"--ignore": "S101,S311", "--per-file-ignores": "**/user_data/statements.py:S608"}
+    assert all(rule in page for rule in re.findall(r"S\d+", str(ignored)))
+    options = [f"{option}={value}" for option, value in ignored.items()]
+    packages = [f"{one.path.name}/{one.package}" for one in renders]
+    command = (tool("ruff"), "check", "--isolated", "--no-cache", "--ignore-noqa", "--select=S")
+    expect_success(run(*command, *options, *packages, cwd=renders[0].path.parent))
+
+
 def test_ruff_would_format_nothing(renders: list[Render], tool: Callable[[str], str]) -> None:
     command = (tool("ruff"), "format", "--check", "--no-cache", ".")
     expect_success(run(*command, cwd=renders[0].path.parent))

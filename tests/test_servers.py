@@ -156,6 +156,39 @@ def test_a_url_that_is_refused_is_an_error_at_once_that_shows_no_password(
     assert PASSWORD not in printed
 
 
+SHOWN = """
+async with ChatStore(url, auto_migrate=True) as store, store.connected() as database:
+    connections = database._connections
+    connection = await connections.acquire()
+    inside = [it for it in vars(connections).values() if not isinstance(it, str)]
+    for shown in (store, database, connections, connection, connection.raw, *inside):
+        print(repr(shown))
+    await connections.release(connection)
+"""
+
+
+def test_nothing_of_the_store_shows_the_password_in_its_repr(
+    project: Path, database: ServerDatabase, url: str
+) -> None:
+    printed = run_script(project, SHOWN, database.create_account(migrated(project, url), PASSWORD))
+    assert "ChatStore" in printed
+    assert PASSWORD not in printed
+
+
+WITH_DRIVER = """
+from chat_store.connections import DRIVER
+
+scheme, _, rest = url.partition("://")
+async with ChatStore(f"{scheme}+{DRIVER}://{rest}", auto_migrate=True) as store:
+    await save_one_of_each(store, alice)
+print(DRIVER)
+"""
+
+
+def test_a_url_may_name_the_driver_as_sqlalchemys_do(project: Path, url: str) -> None:
+    assert run_script(project, WITH_DRIVER, url).strip() in ("psycopg", "asyncpg", "asyncmy")
+
+
 OPEN_SILENT = """
 error = await fails(open_and_close(url, pool_timeout=2))
 print(type(error).__name__, error)

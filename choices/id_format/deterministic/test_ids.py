@@ -99,6 +99,25 @@ async def test_a_retry_makes_nothing_twice_and_keeps_what_the_first_try_has_stor
     assert len(items.data) == 1
 
 
+{% if store_context == "tenant" and store_tenant_scope == "tenant" %}
+@async_test
+async def test_a_users_key_in_anothers_thread_never_changes_what_that_one_wrote(
+    store: ChatStore,
+) -> None:
+    ann, bob = (RequestContext("acme", user, "request") for user in ("ann", "bob"))
+    thread_id = await create_thread(store, ann)
+    before = (await store.load_thread_items(thread_id, None, 9, "asc", ann)).data
+    thread = await store.load_thread(thread_id, bob)
+    answer_id = store.generate_item_id("message", thread, bob)
+    answer = a_question(answer_id, thread_id, "of Bob", created_at=datetime.now())
+    await store.add_thread_item(thread_id, answer, bob)
+    after = (await store.load_thread_items(thread_id, None, 9, "asc", ann)).data
+    assert after == [*before, answer]
+    assert await create_thread(store, bob) != thread_id
+    assert await store.load_thread(thread_id, ann) == thread
+
+
+{% endif %}
 @async_test
 async def test_the_request_that_set_a_title_can_take_it_away_again(
     store: ChatStore,

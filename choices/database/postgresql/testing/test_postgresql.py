@@ -392,14 +392,77 @@ SILENT = """
 import socket
 
 with socket.create_server(("127.0.0.1", 0)) as listener:
-    silent = f"postgresql://127.0.0.1:{listener.getsockname()[1]}/chat?connect_timeout=1"
-    store = ChatStore(silent, pool_timeout=5)
-    print(await fails(store.open()))
+    silent = f"postgresql://127.0.0.1:{listener.getsockname()[1]}/chat"
+    for options in arguments:
+        store = ChatStore(f"{silent}?{options}", pool_timeout=2)
+        print(await fails(store.open()))
+"""
+NAMED = """
+async with ChatStore(url, auto_migrate=True) as store, store.connected() as database:
+    print(await database.read("SELECT current_setting('application_name')"))
 """
 
 
-def test_libpqs_connect_timeout_is_understood_by_each_driver(project: Path) -> None:
-    assert "did not answer within" in run_script(project, SILENT, "")
+def test_libpqs_connect_timeout_is_understood_by_each_driver(project: Path, url: str) -> None:
+    options = ("connect_timeout=1", "connect_timeout=0")  # 0 is no limit of its own
+    for printed in run_script(project, SILENT, *options).splitlines():
+        assert re.search("did not answer within [12] s", printed), printed
+    for query in (
+        "application_name=a%20b&connect_timeout=9",
+        "connect_timeout=9&application_name=a%20b",
+    ):
+        assert run_script(project, NAMED, f"{url}?{query}") == "[('a b',)]\n"
+
+
+OPENS_FAIL = """
+for wrong in arguments:
+    try:
+        await ChatStore(wrong).open()
+    except (ValueError, DatabaseError) as error:
+        print(error)
+"""
+LACKING = {
+    *("channel_binding", "fallback_application_name", "gssdelegation", "gssencmode"),
+    *("hostaddr", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval"),
+    *("load_balance_hosts", "max_protocol_version", "min_protocol_version", "oauth_client_id"),
+    *("oauth_client_secret", "oauth_issuer", "oauth_scope", "replication", "require_auth"),
+    *("requirepeer", "scram_client_key", "scram_server_key", "sslcertmode", "sslcompression"),
+    *("sslcrldir", "sslkeylogfile", "sslsni", "tcp_user_timeout"),
+}
+# What asyncpg reads itself, or a server takes at the beginning of a session.
+HAS = {
+    *("application_name", "client_encoding", "connect_timeout", "dbname", "gsslib", "host"),
+    *("krbsrvname", "options", "passfile", "password", "port", "service", "sslcert", "sslcrl"),
+    *("sslkey", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert"),
+    *("ssl_max_protocol_version", "ssl_min_protocol_version", "target_session_attrs", "user"),
+}
+
+
+def test_an_option_of_libpqs_that_asyncpg_lacks_is_refused_by_its_name(
+    project_of: Callable[[str], Path],
+) -> None:
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    assert known <= LACKING | HAS, "A newer libpq has more: sort it in, also in connections.py."
+    urls = [f"postgresql://localhost/chat?sslmode=prefer&{name}=1" for name in sorted(LACKING)]
+    printed = run_script(project_of("postgresql-asyncpg"), OPENS_FAIL, *urls).splitlines()
+    assert [line for line in printed if "leave it out" in line] == printed
+    assert re.findall(r"option (\w+), which asyncpg lacks", "\n".join(printed)) == sorted(LACKING)
+
+
+def test_a_question_mark_that_is_not_escaped_shows_nothing_of_the_password(project: Path) -> None:
+    ends = ("", "=1", "=1&sslmode=disable")
+    urls = [f"postgresql://u:p/x?s3cret{end}@h/chat" for end in ends]
+    for printed in run_script(project, OPENS_FAIL, *urls).splitlines():
+        assert "cannot read the URL" in printed
+        assert "s3cret" not in printed
+
+
+def test_an_option_that_libpq_does_not_know_is_named_without_the_password(
+    project_of: Callable[[str], Path],
+) -> None:
+    wrong = "postgresql://u:s3cret@h/chat?pool_size=3"
+    printed = run_script(project_of("postgresql-psycopg"), OPENS_FAIL, wrong)
+    assert printed == 'libpq has no option "pool_size": use libpq\'s names in the URL\n'
 
 
 # --- Row-level security, as docs/security.md has it
