@@ -165,7 +165,7 @@ class User:
 
     def attach(self, name: str, mime_type: str, content: bytes) -> Any:
         """Announce a file and send it, as a browser does; give the attachment."""
-        about = {"name": name, "mime_type": mime_type, "size": len(content)}
+        about: dict[str, Any] = {"name": name, "mime_type": mime_type, "size": len(content)}
         descriptor = self.ask("attachments.create", **about)["upload_descriptor"]
         form = (
             b'--edge\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\n'

@@ -18,6 +18,7 @@ from itsdangerous import (
     TimestampSigner,
     URLSafeTimedSerializer,
 )
+from pydantic import AnyUrl
 
 from ..errors import ChatStoreError
 from ..keys import show
@@ -66,7 +67,7 @@ class SignedUrls:
                 f"secret must have at least {_SECRET_LENGTH} characters. Make one: "
                 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
-        self.base = base.rstrip("/")
+        self.base = str(AnyUrl(base)).rstrip("/")  # as it stands in attachments
         self._lifetimes: dict[Action, timedelta] = {
             "upload": upload_lifetime,
             "direct": upload_lifetime,

@@ -52,10 +52,6 @@ def parse_url(url: str) -> Target:
     schemes = ("mysql", "mariadb")
     parts = _split_url(url, schemes, (DRIVER,), "MySQL and MariaDB", _EXAMPLE)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(options.keys() - _OPTIONS):
-        raise ValueError(
-            f"The URL has the option {unknown[0]!r}; known are {', '.join(_OPTIONS)}"
-        )
     socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))
     account, _, named = parts.netloc.rpartition("@")
@@ -65,6 +61,10 @@ def parse_url(url: str) -> Target:
         raise ValueError(
             f"The URL cannot be read; write {_EXAMPLE}, and percent-encode what is special "
             "in its parts"
+        )
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise ValueError(
+            f"The URL has the option {unknown[0]!r}; known are {', '.join(_OPTIONS)}"
         )
     places = tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it)
     is_here = socket is not None or all(_is_this_machine(host) for host, _ in places)

@@ -1,12 +1,11 @@
 """PostgreSQL's connections, by asyncpg and its pool."""
 
 import asyncio
-import re
 import ssl
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeAlias, TypedDict, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
@@ -25,6 +24,18 @@ DRIVER_ERRORS = (
 )
 
 _CONNECTION_FAILURE = "08006"
+
+# Options of libpq that asyncpg would send to the server as settings.
+_LACKING = {
+    *("channel_binding", "fallback_application_name", "gssdelegation", "gssencmode"),
+    *("hostaddr", "keepalives", "keepalives_count", "keepalives_idle"),
+    *("keepalives_interval", "load_balance_hosts", "max_protocol_version"),
+    *("min_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer"),
+    *("oauth_scope", "replication", "require_auth", "requirepeer", "scram_client_key"),
+    *("scram_server_key", "sslcertmode", "sslcompression", "sslcrldir"),
+    *("sslkeylogfile", "sslsni", "tcp_user_timeout"),
+}
+_UNREADABLE = "asyncpg cannot read the URL: percent-encode what is special in its parts"
 
 
 class DriverOptions(TypedDict, total=False):
@@ -83,6 +94,9 @@ class Connections:
         timeout: How long it may take to connect, and to disconnect, in seconds.
         pool: As in `DriverOptions`.
         prepared_statements: As in `DriverOptions`.
+
+    Raises:
+        ValueError: The URL's options cannot be read, or asyncpg lacks one.
     """
 
     def __init__(
@@ -94,11 +108,22 @@ class Connections:
         pool: "Pool | None" = None,
         prepared_statements: bool | None = None,
     ) -> None:
-        # libpq has an option for this, and asyncpg an argument.
-        given_timeout = re.search(r"[?&]connect_timeout=(\d+)", url or "")
-        self._url = re.sub(r"(?<=[?&])connect_timeout=\d+&?", "", url or "")
+        base, _, query = (url or "").partition("?")
+        try:
+            options = dict(parse_qsl(query, True, strict_parsing=bool(query)))
+            # libpq has an option for this, and asyncpg an argument.
+            given_timeout = int(options.pop("connect_timeout", "0"))
+        except ValueError:  # its message may quote the password
+            raise ValueError(_UNREADABLE) from None
+        if lacking := sorted(options.keys() & _LACKING):
+            raise ValueError(
+                f"The URL has libpq's option {lacking[0]}, which asyncpg lacks: leave it "
+                "out, or render for psycopg (store_driver=psycopg)"
+            )
+        self._url = f"{base}?{urlencode(options)}" if options else base
         self._size = size
-        self._timeout = float(given_timeout[1]) if given_timeout else timeout
+        # As in libpq, 0 is no limit; then the ordinary one applies.
+        self._timeout = float(given_timeout) if given_timeout > 0 else timeout
         self._prepares = prepared_statements
         self._given = pool
         self._pool = pool
@@ -140,9 +165,7 @@ class Connections:
                     "sslmode=verify-full and verify-ca need sslrootcert, the path of a file "
                     "with the authorities to trust"
                 ) from None
-            raise DatabaseError(
-                "asyncpg cannot read the URL: percent-encode what is special in its parts"
-            ) from None
+            raise DatabaseError(_UNREADABLE) from None
 
     async def _is_pooled(self) -> bool:
         # A pooler tells its clients another process than the one that serves them.

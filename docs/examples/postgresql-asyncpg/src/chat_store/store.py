@@ -512,7 +512,8 @@ class ChatStore(Store[RequestContext]):
                 if not found:  # it was deleted meanwhile
                     continue
                 payload = found[0][1]
-            size += len(payload)
+            # A row that somebody has damaged may hold what cannot be encoded.
+            size += len(payload.encode(errors="replace"))
             if page and size > self._max_page_bytes:
                 logger.warning(
                     "A page was cut to max_page_bytes=%d", self._max_page_bytes

@@ -1,5 +1,6 @@
 """PostgreSQL's connections, by psycopg and its pool."""
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeAlias, TypedDict
@@ -103,11 +104,8 @@ class Connections:
         self._pool = pool
         try:
             in_url = conninfo_to_dict(self._url)
-        except psycopg.ProgrammingError:  # its message may quote the password
-            raise ValueError(
-                "libpq cannot read the URL: percent-encode what is special in its parts, "
-                "and use libpq's names for options"
-            ) from None
+        except psycopg.ProgrammingError as error:
+            raise ValueError(_unreadable(self._url, str(error))) from None
         defaults = {
             "connect_timeout": max(2, round(timeout)),
             # Load balancers drop what is idle for some minutes.
@@ -178,6 +176,17 @@ class Connections:
         """Replace all connections, but for those of a pool that was given."""
         if self._given is None and self._pool is not None:
             await self._pool.drain()
+
+
+def _unreadable(url: str, message: str) -> str:
+    # libpq's message may quote the password, which may have a question mark in it.
+    named = re.search(r'query parameter: ("\w+")', message)
+    if named and "@" not in url.partition("?")[2]:
+        return f"libpq has no option {named[1]}: use libpq's names in the URL"
+    return (
+        "libpq cannot read the URL: percent-encode what is special in its parts, "
+        "and use libpq's names for options"
+    )
 
 
 def sqlstate(error: Exception) -> str:

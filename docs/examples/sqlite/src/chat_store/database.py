@@ -226,10 +226,11 @@ def _parse(url: str) -> str:
             "absolute one: sqlite:///chat.db, sqlite:////var/lib/chat.db; sqlite:// "
             "alone is in memory"
         )
-    if parts.query or parts.fragment:
+    if rest := parts.query or parts.fragment:
         raise ValueError(
-            "A SQLite URL ends with the path: write %3F and %23 for ? and # in it, and "
-            "give options to ChatStore as arguments"
+            f"A SQLite URL ends with the path, and this one has {rest.partition('=')[0]!r} "
+            "behind it: write %3F and %23 for ? and # in the path, and give options to "
+            "ChatStore as arguments"
         )
     path = unquote(parts.path[1:])
     # Absolute, so that a later change of the working directory changes nothing.

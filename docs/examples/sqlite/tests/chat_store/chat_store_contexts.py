@@ -12,7 +12,7 @@ def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     return RequestContext(user_id=owner, request_id=request_id)
 
 
-def make_look_alikes() -> list[RequestContext]:
+def make_lookalikes() -> list[RequestContext]:
     """Make contexts that belong to different owners and are easy to confuse."""
     return [
         make_context(owner) for owner in ("a", "A", "a ", " a", "a:b", "ａ", "1", "01")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,10 +69,9 @@ class Probe:
             connection.executescript(sql)
 
     def damage_item(self, item_id: str) -> None:
-        """Make an item's payload unreadable."""
-        self.execute(
-            f"UPDATE chatkit_items SET data = 'damaged' WHERE id = '{item_id}'"
-        )
+        """Make an item's payload unreadable: it is not even UTF-8."""
+        damaged = "data = CAST(x'64616d61676564ff' AS TEXT)"
+        self.execute(f"UPDATE chatkit_items SET {damaged} WHERE id = '{item_id}'")
 
     def query_json(self) -> list[str]:
         """Read the ids out of all payloads by the database's own JSON functions, sorted."""
@@ -246,6 +246,8 @@ class Probe:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
+        # A damaged text is read as it is.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         return connection
 
 

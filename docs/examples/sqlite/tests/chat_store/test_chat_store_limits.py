@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from subprocess import TimeoutExpired
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
+    NOON,
     a_message,
     a_thread,
+    a_tool_call,
     an_attachment,
     async_test,
     finish,
@@ -19,7 +22,7 @@ from chat_store_tools import (
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
-from chatkit.types import Page
+from chatkit.types import Page, ThreadItem, ThreadMetadata, WidgetItem
 
 # --- R42: the size of a row, and of a page
 
@@ -27,11 +30,13 @@ SIZES = [10, 5_000, 5_000, 5_000, 50_000, 10, 10, 50_000, 50_000, 9_000, 500]
 PAGE = 12_000
 
 
-async def fill_in_sizes(store: ChatStore, context: RequestContext) -> list[str]:
-    """Save a thread and an item for each size; give the numbers of their ids."""
+async def fill_in_sizes(
+    store: ChatStore, context: RequestContext, letter: str = "x"
+) -> list[str]:
+    """Save a thread and an item for each size in bytes; give the numbers of their ids."""
     numbers = [f"{number:02}" for number in range(len(SIZES))]
     for number, size in zip(numbers, SIZES):
-        text = "x" * size
+        text = letter * (size // len(letter.encode()))
         await store.save_thread(a_thread(f"thr_{number}", title=text), context)
         item = a_message(f"msg_{number}", "thr_00", text)
         await store.add_thread_item("thr_00", item, context)
@@ -40,16 +45,18 @@ async def fill_in_sizes(store: ChatStore, context: RequestContext) -> list[str]:
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("what", ["items", "threads"])
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 @async_test
 async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
     caplog: pytest.LogCaptureFixture,
+    letter: str,
     what: str,
     order: str,
 ) -> None:
-    numbers = await fill_in_sizes(store, alice)
+    numbers = await fill_in_sizes(store, alice, letter)
     if order == "desc":
         numbers.reverse()
     async with ChatStore(probe.url, max_page_bytes=PAGE) as small:
@@ -140,28 +147,50 @@ HOSTILE = {
 }
 
 
-async def cost_of(store: ChatStore, context: RequestContext, text: str) -> float:
-    """Give the CPU seconds that a text takes, in and out, in an item and a thread."""
+def a_widget(text: str) -> WidgetItem:
+    """Make a widget with a text."""
+    card = {"type": "Card", "children": [{"type": "Text", "value": text}]}
+    return WidgetItem.model_validate(
+        {"id": "wig_1", "thread_id": "thr_1", "created_at": NOON, "widget": card}
+    )
+
+
+HOLDERS: dict[str, Callable[[str], ThreadMetadata | ThreadItem]] = {
+    "thread": lambda text: a_thread(title=text, metadata={"text": text}),
+    "message": lambda text: a_message(text=text),
+    "widget": a_widget,
+    "tool call": lambda text: a_tool_call(output={"text": [text]}, status="completed"),
+}
+
+
+async def cost_of(
+    store: ChatStore, context: RequestContext, holder: str, text: str
+) -> float:
+    """Give the CPU seconds that a text takes, in and out."""
     best = float("inf")
     for _ in range(3):
+        model = HOLDERS[holder](text)
         began = time.process_time()
-        thread = a_thread(title=text, metadata={"text": text})
-        await store.save_thread(thread, context)
-        await store.load_threads(1, None, "desc", context)
-        await store.add_thread_item("thr_1", a_message(text=text), context)
-        await store.load_thread_items("thr_1", None, 1, "desc", context)
+        if isinstance(model, ThreadMetadata):
+            await store.save_thread(model, context)
+            await store.load_threads(1, None, "desc", context)
+        else:
+            await store.add_thread_item("thr_1", model, context)
+            await store.load_thread_items("thr_1", None, 1, "desc", context)
         best = min(best, time.process_time() - began)
     return best
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("holder", HOLDERS)
 @async_test
 async def test_R43_no_text_costs_much_more_than_plain_text_of_its_size(
-    store: ChatStore, alice: RequestContext, text: str
+    store: ChatStore, alice: RequestContext, holder: str, text: str
 ) -> None:
-    plain = await cost_of(store, alice, "word " * (SIZE // 5))
+    await store.save_thread(a_thread(), alice)
+    plain = await cost_of(store, alice, holder, "word " * (SIZE // 5))
     # An escape is six bytes, and each is searched several times.
-    assert await cost_of(store, alice, text) < 25 * plain + 0.05
+    assert await cost_of(store, alice, holder, text) < 25 * plain + 0.05
 
 
 DEEP_WIDGET = """

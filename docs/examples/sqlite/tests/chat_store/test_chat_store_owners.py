@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from chat_store_adapter import make_context, only_own
-from chat_store_contexts import IS_FROZEN, make_look_alikes
+from chat_store_contexts import IS_FROZEN, make_lookalikes
 from chat_store_database import Probe
 from chat_store_tools import (
     READS,
@@ -221,7 +221,7 @@ async def test_R15_the_owner_is_read_by_attribute_or_key_whatever_the_class(
 async def test_R15_owners_that_look_alike_are_different_owners(
     store: ChatStore, probe: Probe
 ) -> None:
-    contexts = make_look_alikes()
+    contexts = make_lookalikes()
     assert len(contexts) > 1
     assert len({owner_id(context) for context in contexts}) == len(contexts)
     for number, context in enumerate(contexts):

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -514,6 +515,24 @@ def test_R37_the_command_line_migrates_and_tells_the_status(
 
 
 @only_own
+@pytest.mark.parametrize("is_exposed", [True, False])
+def test_R37_the_status_warns_of_a_connection_across_a_network_without_tls(
+    store: ChatStore,
+    probe: Probe,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    is_exposed: bool,
+) -> None:
+    async def tell(_: object) -> bool:
+        return is_exposed
+
+    database = type(store._database)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(database, "is_exposed", tell)
+    _, printed = command("status", url=probe.url)
+    assert ("warning" in printed and "without TLS" in printed) is is_exposed
+
+
+@only_own
 def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
     store: ChatStore, probe: Probe, command: Command
 ) -> None:
@@ -702,6 +721,28 @@ async def test_R39_files_can_be_read_by_their_owner_only(
 ) -> None:
     await save_one_of_each(store, alice)
     assert probe.flaws_in_privacy() == []
+
+
+@only_own
+@async_test
+async def test_R39_what_was_deleted_or_replaced_is_not_left_in_a_file(
+    probe: Probe, alice: RequestContext, tmp_path: Path
+) -> None:
+    async with ChatStore(probe.url, auto_migrate=True) as store:
+        for thread_id in ("thr_1", "thr_2"):
+            await store.save_thread(a_thread(thread_id, title=SECRET), alice)
+            for number, size in enumerate((1, 20, 2_000)):
+                item = a_message(f"msg_{number}", thread_id, SECRET * size)
+                await store.add_thread_item(thread_id, item, alice)
+        await store.save_attachment(an_attachment(name=SECRET), alice)
+        await store.delete_attachment("atc_1", alice)
+        await store.delete_thread("thr_1", alice)
+        await store.save_thread(a_thread("thr_2", title="hello"), alice)
+        for number in (0, 2):
+            await store.delete_thread_item("thr_2", f"msg_{number}", alice)
+        await store.save_item("thr_2", a_message("msg_1", "thr_2"), alice)
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert [SECRET.encode() in content for content in files] == [False] * len(files)
 
 
 async def failure_of(call: Any) -> str:

@@ -449,7 +449,7 @@ async def test_R10_attachments_stay_when_their_thread_is_deleted(
     assert await store.load_attachment("atc_1", alice) == attachment
 
 
-LOOK_ALIKES = ["A", "a", "a ", " a", "a\t", "\u00e9", "e\u0301", "e", "\u00df", "ss"]
+LOOKALIKES = ["A", "a", "a ", " a", "a\t", "\u00e9", "e\u0301", "e", "\u00df", "ss"]
 
 GOOD_IDS = [
     *("x", " ", "x" * 255, "\U0001f600" * 255, "\U0001f469\u200d\U0001f467", "\u0645"),
@@ -475,7 +475,7 @@ def with_id(row: Any, row_id: str) -> Any:
 async def test_R11_any_text_of_1_to_255_characters_is_an_id_of_its_own(
     store: ChatStore, alice: RequestContext
 ) -> None:
-    ids = LOOK_ALIKES + GOOD_IDS
+    ids = LOOKALIKES + GOOD_IDS
     threads = [a_thread(row_id, title=ascii(row_id)[:99]) for row_id in ids]
     items = [a_message(row_id, "A", text=ascii(row_id)) for row_id in ids]
     files = [an_attachment(row_id, name=ascii(row_id)) for row_id in ids]
