@@ -16,6 +16,7 @@ help:  ## Show this list
 	@echo "make mutants   break the rendered Store in many ways, and see the rendered suite notice each"
 	@echo "make patterns  run the suite on Stores as people publish them, and write what it says into the docs"
 	@echo "make examples  render each flavor into docs/examples"
+	@echo "make picture   draw the terminal of the README again"
 	@echo "make bench     measure the Store beside the driver and what others use (BENCH=--quick: some minutes)"
 	@echo "make docs      build the documentation as a site, in build/site"
 	@echo "make release VERSION=1.2.0   check and commit a release; CONTRIBUTING.md says how"
@@ -65,6 +66,10 @@ patterns: $(VENV)/.installed
 .PHONY: examples
 examples: $(VENV)/.installed
 	$(VENV)/bin/python -m scripts.examples --write
+
+.PHONY: picture
+picture: $(VENV)/.installed
+	$(VENV)/bin/python -m scripts.picture
 
 # What to measure: make bench BENCH="--quick --only asyncpg"
 BENCH :=
