@@ -1,4 +1,4 @@
-def _old_attachments(owner: str, last: str, created_before: datetime) -> Step:
+def _next_attachments(owner: str, last: str, created_before: datetime) -> Step:
     """Find the old attachments that follow another one: owner, id, data."""
     return _OLD_ATTACHMENTS, (owner, last, created_before, BATCH)
 

@@ -15,7 +15,7 @@ SELECT 1 FROM chatkit_items WHERE owner_id = ? AND LOCATE(?, data) > 0 LIMIT 1
 """
 
 
-def _old_attachments(owner: str, last: str, created_before: datetime) -> Step:
+def _next_attachments(owner: str, last: str, created_before: datetime) -> Step:
     """Find the old attachments that follow another one: owner, id, data."""
     return _OLD_ATTACHMENTS, (owner, owner, last, created_before, BATCH)
 

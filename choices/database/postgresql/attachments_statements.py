@@ -3,9 +3,9 @@
 """The statements of this extra."""
 
 # Two uploads to the same URL may end at the same time: the first one counts.
-COMPLETE = """
+MARK_UPLOADED = """
 UPDATE chatkit_attachments SET data = $1::text::json
-WHERE owner_id = $2 AND id = $3 AND data::text = $4
+WHERE owner_id = $2 AND id = $3 AND data::text IN ($4, $5)
 """
 
 NEW_ATTACHMENTS = """

@@ -3,9 +3,9 @@
 """The statements of this extra."""
 
 # Two uploads to the same URL may end at the same time: the first one counts.
-COMPLETE = """
+MARK_UPLOADED = """
 UPDATE chatkit_attachments SET data = ?
-WHERE owner_id = ? AND id = ? AND data = ?
+WHERE owner_id = ? AND id = ? AND data IN (?, ?)
 """
 
 NEW_ATTACHMENTS = """

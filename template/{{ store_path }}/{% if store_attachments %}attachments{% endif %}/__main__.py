@@ -28,6 +28,7 @@ def main() -> int:
                 Files(arguments.files),
                 older_than=timedelta(hours=arguments.hours),
                 dry_run=arguments.dry_run,
+                force=arguments.force,
             )
         )
     except ValueError as error:
@@ -69,6 +70,11 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--dry-run", action="store_true", help="say what would be deleted, and stop"
+    )
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="delete files also where most of them have no row in the database",
     )
     return parser
 

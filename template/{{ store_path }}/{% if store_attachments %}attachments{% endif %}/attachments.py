@@ -4,6 +4,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,8 @@ from .urls import SignedUrls
 
 logger = logging.getLogger(__name__)
 
-_INCOMING = "incoming"  # what a browser has sent to the bucket, until it is checked
+# Names of what a browser has sent to the bucket itself.
+_INCOMING, _ACCEPTED = "incoming", "accepted"
 
 # Stands in rows where a URL is signed anew at each load.
 _UNSIGNED = AnyUrl("https://files.invalid/")
@@ -56,7 +58,8 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         secret: What signs URLs, as for `SignedUrls`.
         allowed_types: The types of files that are accepted.
         max_file_bytes: How large a file may be.
-        max_files_per_day: How many files an owner may add in 24 hours.
+        max_files_per_day: About how many files an owner may add in 24 hours.
+        max_files_per_message: How many files a message may show, and so the model read.
         upload_lifetime: How long an upload may be begun with its URL.
         view_lifetime: How long a file can be looked at with a URL.
         straight_to_bucket: Whether browsers send files to the bucket itself. They are
@@ -76,6 +79,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         allowed_types: Sequence[str] = ALLOWED_TYPES,
         max_file_bytes: int = 20 * 2**20,
         max_files_per_day: int = 200,
+        max_files_per_message: int = 20,
         upload_lifetime: timedelta = timedelta(days=1),
         view_lifetime: timedelta = timedelta(hours=1),
         straight_to_bucket: bool = False,
@@ -84,6 +88,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         self.files = Files(url, **options)
         self.urls = SignedUrls(public_url, secret, upload_lifetime, view_lifetime)
         self.max_files_per_day = max_files_per_day
+        self.max_files_per_message = max_files_per_message
         self._max_file_bytes = max_file_bytes
         self._allowed_types = frozenset(map(clean_type, allowed_types))
         self._upload_lifetime = upload_lifetime
@@ -163,7 +168,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         Raises:
             UnfitFileError: Its type is not accepted.
         """
-        mime_type = clean_type(mime_type)
+        name, mime_type = clean_name(name), clean_type(mime_type, name)
         if mime_type not in self._allowed_types:
             raise UnfitFileError(
                 415, f"Files of type {show(mime_type)} are not accepted"
@@ -173,7 +178,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         return kind.model_validate(
             {
                 "id": require_key(attachment_id),
-                "name": clean_name(name),
+                "name": name,
                 "mime_type": mime_type,
                 "upload_descriptor": descriptor,
                 "preview_url": _UNSIGNED,
@@ -181,7 +186,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
             }
         )
 
-    async def take(
+    async def store_file(
         self, attachment: Attachment, content: AsyncIterator[bytes]
     ) -> Attachment:
         """Store the file of an attachment while it streams in.
@@ -198,33 +203,32 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         await self.files.write(place, name, check.checked(content))
         return await self._completed(attachment, place, name)
 
-    async def take_incoming(self, attachment: Attachment) -> Attachment | None:
+    async def store_incoming(self, attachment: Attachment) -> Attachment | None:
         """Check what a browser has sent straight to the bucket.
 
         Returns:
             The attachment with its file, for the row; None where nothing has come.
 
         Raises:
-            UnfitFileError: The file is too large or of another type. It is deleted.
+            UnfitFileError: The file is too large or of another type.
             FileStorageError: The bucket cannot be used.
         """
-        place, name = _place_of(attachment), new_name()
-        try:  # first to where the browser's URL cannot change it any more
-            await self.files.rename(place, _INCOMING, name)
+        place = _place_of(attachment)
+        # First to where the browser's URL cannot change it any more. Always to the same
+        # name, so that an attempt that is interrupted can be made again.
+        with suppress(FileNotFoundError):
+            await self.files.rename(place, _INCOMING, _ACCEPTED)
+        try:
+            stored = await self.files.open(place, _ACCEPTED)
         except FileNotFoundError:
             return None
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)
-        stored = await self.files.open(place, name)
-        try:
-            async for _ in check.checked(stored.chunks):
-                pass
-        except UnfitFileError:
-            await self.files.delete(place, name)
-            raise
-        return await self._completed(attachment, place, name)
+        async for _ in check.checked(stored.chunks):
+            pass
+        return await self._completed(attachment, place, _ACCEPTED)
 
-    async def drop(self, attachment: Attachment) -> None:
-        """Delete the file that `take` has stored, since there is no row for it."""
+    async def delete_stored(self, attachment: Attachment) -> None:
+        """Delete the file that `store_file` has stored, since there is no row for it."""
         place, name = _place_of(attachment), _file_of(attachment)
         await self.files.delete(place, name)
         await self.files.delete(place, _preview_of(name))
@@ -282,11 +286,9 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         )
 
     async def _add_preview(self, place: str, name: str) -> None:
-        stored = await self.files.open(place, name)
-        if stored.size > MAX_BYTES:
+        if (await self.files.open(place, name)).size > MAX_BYTES:
             return
-        content = b"".join([chunk async for chunk in stored.chunks])
-        if preview := await make_preview(content):
+        if preview := await make_preview(lambda: self.files.read_now(place, name)):
             await self.files.write(place, _preview_of(name), _once(preview))
 
 

@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import PurePath
 
 from starlette.exceptions import HTTPException
 
@@ -20,6 +21,9 @@ ALLOWED_TYPES = (
 )
 """What people may attach unless you say otherwise."""
 
+_VAGUE_TYPES = ("", "application/octet-stream", "application/vnd.ms-excel")
+_SUFFIXES = {".csv": "text/csv", ".md": "text/markdown", ".txt": "text/plain"}
+
 _SIGNATURES = {
     "image/gif": rb"GIF8[79]a",
     "image/jpeg": rb"\xff\xd8\xff",
@@ -34,7 +38,9 @@ _MAX_NAME = 200  # characters
 
 
 class UnfitFileError(HTTPException):
-    """A file that is not accepted: 413 too large, 415 of the wrong type, 429 too many.
+    """A file that is not accepted.
+
+    Its status is 409 not uploaded, 413 too large, 415 of the wrong type, 429 too many.
 
     As an HTTPException it reaches the client, from the routes and from the server.
     """
@@ -71,18 +77,19 @@ class ContentCheck:
                 if len(self._head) >= _HEAD:
                     self._check_head()
             yield chunk
-        self._check_head()  # of a file that is shorter
+        self._check_head()  # again, since a short file was not checked yet
 
     def _check_head(self) -> None:
-        expected = self._mime_type
-        if expected.startswith("application/vnd.openxmlformats-"):  # Word, Excel
-            expected = "application/zip"
         found = [
             mime_type
             for mime_type, signature in _SIGNATURES.items()
             if re.match(signature, self._head, re.DOTALL)
         ]
-        if found != ([expected] if expected in _SIGNATURES else []):
+        if self._mime_type in _SIGNATURES or is_text(self._mime_type):
+            known = [self._mime_type] if self._mime_type in _SIGNATURES else []
+        else:  # many formats are archives, such as those of Word and LibreOffice
+            known = [mime_type for mime_type in found if mime_type == "application/zip"]
+        if found != known:
             raise self._wrong_type()
 
     def _wrong_type(self) -> UnfitFileError:
@@ -110,6 +117,13 @@ def clean_name(name: str) -> str:
     return name or "file"
 
 
-def clean_type(mime_type: str) -> str:
-    """Return a type without parameters, in lower case."""
-    return mime_type.partition(";")[0].strip().lower()
+def clean_type(mime_type: str, name: str = "") -> str:
+    """Return the type of a file, without parameters and in lower case.
+
+    Of text, browsers may send the type of a program that opens it, or none: then the
+    file's name decides.
+    """
+    mime_type = mime_type.partition(";")[0].strip().lower()
+    if mime_type in _VAGUE_TYPES:
+        return _SUFFIXES.get(PurePath(name).suffix.lower(), mime_type)
+    return "image/jpeg" if mime_type == "image/jpg" else mime_type

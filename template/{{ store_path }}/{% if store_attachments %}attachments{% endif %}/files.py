@@ -91,6 +91,11 @@ class Files:
 
         return StoredFile(found.meta["size"], chunks())
 
+    def read_now(self, place: str, name: str) -> bytes:
+        """Read a whole file, in a thread that may wait for it."""
+        with _translated():
+            return bytes(obstore.get(self._store, f"{place}/{name}").bytes())
+
     async def rename(self, place: str, old: str, new: str) -> None:
         """Give a file another name."""
         with _translated():
@@ -102,7 +107,13 @@ class Files:
             await obstore.delete_async(self._store, f"{place}/{name}")
 
     async def delete_all(self, place: str) -> None:
-        """Delete all files of a place."""
+        """Delete all files of a place.
+
+        Raises:
+            ValueError: It is no place of an attachment.
+        """
+        if not is_place(place):
+            raise ValueError(f"{place!r} is not where files of an attachment lie")
         with _translated():
             if self._directory is None:
                 paths = [found["path"] async for found in self._list(place)]
@@ -118,12 +129,16 @@ class Files:
             await self.delete_all(str(place))
 
     async def places(self, after: datetime, before: datetime) -> set[str]:
-        """Find the places with files that were written between two times."""
+        """Find the places with files that were written between two times.
+
+        What else lies beside them is not ours, and left alone.
+        """
         found: set[str] = set()
         with _translated():
             async for file in self._list():
-                if after < file["last_modified"] < before:
-                    found.add(file["path"].rpartition("/")[0])
+                place = file["path"].rpartition("/")[0]
+                if is_place(place) and after < file["last_modified"] < before:
+                    found.add(place)
         return found
 
     def require_bucket(self) -> None:
@@ -166,7 +181,7 @@ def new_place() -> str:
 
 
 def is_place(text: object) -> bool:
-    """Tell whether files may lie there: nothing else is ever deleted."""
+    """Tell whether files of an attachment may lie there."""
     return isinstance(text, str) and bool(_PLACE.fullmatch(text))
 
 
@@ -179,8 +194,8 @@ def new_name() -> str:
 def _translated() -> Generator[None, None, None]:
     try:
         yield
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError:  # its text names a path of this machine
+        raise FileNotFoundError("This file is not there") from None
     except (BaseError, OSError) as error:
         raise FileStorageError(
             f"The storage of files cannot be used: {_explain(error)}"

@@ -39,15 +39,18 @@ async def read_file(request: Request) -> FormFile:
         raise HTTPException(
             422, "Send a form: multipart/form-data with the field 'file'"
         )
-    form = _Form(boundary)
+    try:
+        form = _Form(boundary)
+    except FormParserError:
+        raise HTTPException(422, "The form's boundary is not valid") from None
     body = request.stream()
     size = 0
     while form.file is None:
         chunk = await anext(body, b"")
-        size += len(chunk)
-        if not chunk or size > _MAX_BEFORE + len(chunk):
+        if not chunk or size > _MAX_BEFORE:
             raise HTTPException(422, "The form has no file in its field 'file'")
         form.feed(chunk)
+        size += len(chunk)
 
     async def content() -> AsyncIterator[bytes]:
         while True:

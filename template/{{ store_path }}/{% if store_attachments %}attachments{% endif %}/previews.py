@@ -4,6 +4,7 @@
 
 import asyncio
 import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 PREVIEW_TYPE = "image/webp"
@@ -15,19 +16,23 @@ MAX_BYTES = 50 * 2**20
 _MAX_PIXELS = 50_000_000  # a small file can have billions, which take gigabytes
 _SIDE = 512  # pixels
 
-# An image takes four bytes a pixel while it is made smaller.
+# An image takes four bytes a pixel and more while it is made smaller, and its file is read
+# into memory: only so many at a time.
 _executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="chat_store_previews")
 
 
-async def make_preview(content: bytes) -> bytes | None:
+async def make_preview(read: Callable[[], bytes]) -> bytes | None:
     """Make a small picture of an image, without what cameras write about it.
+
+    Args:
+        read: Returns the image's file. It is called in a thread.
 
     Returns:
         A WebP of at most 512 pixels each way; None where Pillow is not installed, or
         cannot read the image, or it has too many pixels.
     """
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_executor, _shrink, content)
+    return await loop.run_in_executor(_executor, lambda: _shrink(read()))
 
 
 def _shrink(content: bytes) -> bytes | None:
@@ -40,10 +45,9 @@ def _shrink(content: bytes) -> bytes | None:
             if image.width * image.height > _MAX_PIXELS:
                 return None
             image.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEG: decodes less
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((_SIDE, _SIDE))
+            image.thumbnail((_SIDE, _SIDE))
             made = io.BytesIO()
-            upright.convert("RGBA").save(made, "WEBP")
+            ImageOps.exif_transpose(image).convert("RGBA").save(made, "WEBP")
     except Exception:  # noqa: BLE001 (a broken image makes Pillow raise anything)
         return None
     return made.getvalue()

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from urllib.parse import quote
 
+import anyio
 from chatkit.store import NotFoundError
 from chatkit.types import Attachment
 from pydantic import TypeAdapter
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
 # Whatever a file holds, a browser runs nothing of it.
-_HARMLESS = {
+_SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -64,13 +65,18 @@ def file_routes(
         ],
         # Any page may use these URLs, since no cookie is asked for: who has a URL may.
         middleware=[
-            Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["*"])
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+            )
         ],
         exception_handlers={
             UrlError: _answer(403),
             NotFoundError: _answer(404),
             FileNotFoundError: _answer(404),
-            FileStorageError: _apologize,
+            FileStorageError: _answer_503,
             ClientDisconnect: _answer(400),
         },
     )
@@ -90,7 +96,7 @@ class _Routes:
         store = self._store()
         token = request.path_params["token"]
         owner, attachment_id = store.attachments.urls.read("upload", token)
-        attachment, payload = await store.find(owner, attachment_id)
+        attachment, payload = await store.load_row(owner, attachment_id)
         if attachment.upload_descriptor is None:
             raise HTTPException(409, "This file was uploaded before")
         file = await read_file(request)
@@ -110,11 +116,12 @@ class _Routes:
         new_id = attachments.generate_attachment_id(file.mime_type, context)
         new = attachments.describe(new_id, file.name, file.mime_type)
         await store.save_attachment(new, context)
-        attachment, payload = await store.find(owner, new_id)
+        attachment, payload = await store.load_row(owner, new_id)
         try:
             return await self._take(store, attachment, owner, payload, file)
         except BaseException:
-            await store.delete_attachment(new_id, context)
+            with anyio.CancelScope(shield=True):
+                await store.delete_attachment(new_id, context)
             raise
 
     async def preview(self, request: Request) -> Response:
@@ -122,7 +129,7 @@ class _Routes:
         store = self._store()
         token = request.path_params["token"]
         owner, attachment_id = store.attachments.urls.read("preview", token)
-        attachment, _ = await store.find(owner, attachment_id)
+        attachment, _ = await store.load_row(owner, attachment_id)
         stored, mime_type = await store.attachments.open_preview(attachment)
         headers = {"Cache-Control": "private, max-age=600"}
         return _send(stored, mime_type, headers)
@@ -132,7 +139,7 @@ class _Routes:
         store = self._store()
         token = request.path_params["token"]
         owner, attachment_id = store.attachments.urls.read("download", token)
-        attachment, _ = await store.find(owner, attachment_id)
+        attachment, _ = await store.load_row(owner, attachment_id)
         stored = await store.attachments.open(attachment)
         name = quote(attachment.name, safe="")
         headers = {
@@ -149,12 +156,12 @@ class _Routes:
         payload: str,
         file: FormFile,
     ) -> Response:
-        taken = await store.attachments.take(attachment, file.content)
-        if not await store.complete(owner, taken, payload):
+        stored = await store.attachments.store_file(attachment, file.content)
+        if not await store.mark_uploaded(owner, stored, payload):
             raise HTTPException(
                 409, "This file was uploaded before, or deleted meanwhile"
             )
-        signed = store.attachments.signed(taken, owner)
+        signed = store.attachments.signed(stored, owner)
         content = _ATTACHMENT.dump_json(signed, context={"exclude_metadata": True})
         return Response(content, media_type="application/json")
 
@@ -162,7 +169,9 @@ class _Routes:
 def _send(stored: StoredFile, mime_type: str, headers: dict[str, str]) -> Response:
     length = {"Content-Length": str(stored.size)}
     return StreamingResponse(
-        stored.chunks, headers={**_HARMLESS, **length, **headers}, media_type=mime_type
+        stored.chunks,
+        headers={**_SAFE_HEADERS, **length, **headers},
+        media_type=mime_type,
     )
 
 
@@ -173,6 +182,6 @@ def _answer(status: int) -> Callable[[Request, Exception], Response]:
     return answer
 
 
-def _apologize(request: Request, error: Exception) -> Response:
+def _answer_503(request: Request, error: Exception) -> Response:
     logger.error("%s", error)
     return PlainTextResponse("Files cannot be stored or read now. Try again.", 503)

@@ -50,17 +50,18 @@ class AttachmentChatStore(ChatStore):
             FileStorageError: The bucket cannot be used.
         """
         owner = owner_id(context)
-        attachment, payload = await self.find(owner, attachment_id)
+        attachment, payload = await self.load_row(owner, attachment_id)
         descriptor = attachment.upload_descriptor
         if descriptor is not None and descriptor.method == "PUT":
             try:
-                taken = await self.attachments.take_incoming(attachment)
+                stored = await self.attachments.store_incoming(attachment)
             except UnfitFileError:
                 await self.delete_attachment(attachment_id, context)
                 raise
-            if taken is not None:
-                await self.complete(owner, taken, payload)
-                attachment = taken
+            if stored is not None:
+                if not await self.mark_uploaded(owner, stored, payload):
+                    raise NotFoundError(f"Attachment {show(attachment_id)} not found")
+                attachment = stored
         return self.attachments.signed(attachment, owner)
 
     async def save_attachment(
@@ -69,8 +70,8 @@ class AttachmentChatStore(ChatStore):
         """Insert or update an attachment's row.
 
         Raises:
-            UnfitFileError: It is new, and its owner has too many of today; or it is
-                part of a message, and its file was not uploaded.
+            UnfitFileError: It is new, and its owner has added too many in 24 hours; or
+                it is part of a message, and its file was not uploaded.
         """
         if attachment.upload_descriptor is not None:
             if attachment.thread_id is not None:
@@ -118,15 +119,22 @@ class AttachmentChatStore(ChatStore):
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
     ) -> None:
-        """Append or update an item, as `ChatStore` does."""
+        """Append or update an item, as `ChatStore` does.
+
+        Raises:
+            UnfitFileError: It shows too many files.
+        """
         if isinstance(item, UserMessageItem) and item.attachments:
+            most = self.attachments.max_files_per_message
+            if len(item.attachments) > most:
+                raise UnfitFileError(413, f"A message may have {most} files")
             unsigned = [self.attachments.unsigned(one) for one in item.attachments]
             item = item.model_copy(update={"attachments": unsigned})
         await super().add_thread_item(thread_id, item, context)
 
     # --- for the routes, which know the owner from a signed URL
 
-    async def find(self, owner: str, attachment_id: str) -> tuple[Attachment, str]:
+    async def load_row(self, owner: str, attachment_id: str) -> tuple[Attachment, str]:
         """Load an attachment as it is stored, and its payload.
 
         Raises:
@@ -139,18 +147,26 @@ class AttachmentChatStore(ChatStore):
         payload: str = rows[0][1]
         return codec.load(codec.ATTACHMENT, payload, name), payload
 
-    async def complete(self, owner: str, attachment: Attachment, payload: str) -> bool:
-        """Write that an attachment has its file, unless the row has changed meanwhile.
+    async def mark_uploaded(
+        self, owner: str, attachment: Attachment, expected: str
+    ) -> bool:
+        """Write that an attachment has its file.
+
+        Args:
+            owner: Whose it is.
+            attachment: The attachment with its file.
+            expected: The payload that its row had.
 
         Returns:
-            Whether it was written. If not, the file is deleted.
+            False if the row has changed or gone meanwhile; then the file is deleted.
         """
         name = f"Attachment {show(require_key(attachment.id))}"
         new = self._dump(codec.ATTACHMENT, attachment, name)
-        params = (new, owner, attachment.id, payload)
-        is_written = bool(await self._write(owner, (statements.COMPLETE, params)))
+        # A write may be made twice, if its first answer is lost: so the row may be `new`.
+        params = (new, owner, attachment.id, expected, new)
+        is_written = bool(await self._write(owner, (statements.MARK_UPLOADED, params)))
         if not is_written:
-            await self.attachments.drop(attachment)
+            await self.attachments.delete_stored(attachment)
         return is_written
 
     async def _require_few(self, owner: str) -> None:

@@ -12,7 +12,7 @@ from ..unshown import delete_unshown, metadata_of, old_attachments
 from .files import Files
 
 _WINDOW = timedelta(days=30)
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -34,6 +34,7 @@ async def sweep(
     *,
     older_than: timedelta = timedelta(days=1),
     dry_run: bool = False,
+    force: bool = False,
 ) -> Swept:
     """Delete attachments that no message shows, and files that have no row.
 
@@ -45,9 +46,11 @@ async def sweep(
         files: The files.
         older_than: How old they must be, at least an hour.
         dry_run: Whether to delete nothing.
+        force: Whether to delete files also where most have no row.
 
     Raises:
-        ValueError: The time is too short.
+        ValueError: The time is too short; or most files have no row in this database,
+            as when it is another one than theirs.
         DatabaseError: The database cannot be used.
         FileStorageError: The files cannot be used.
     """
@@ -56,17 +59,23 @@ async def sweep(
     before = datetime.now(UTC) - older_than
     done = Swept()
 
-    async def delete_file(
-        owner: str, attachment_id: str, about: dict[str, Any]
+    async def delete_files(
+        owner: str, attachment_id: str, metadata: dict[str, Any]
     ) -> None:
-        await files.delete_of(about)
+        await files.delete_of(metadata)
 
     async with store.connected() as database:
         await require_current(database)
-        orphans = await files.places(before - _WINDOW, before)
-        async for _, _, data in old_attachments(database, _FOR_EVER):
+        found = await files.places(before - _WINDOW, before)
+        orphans = set(found)
+        async for _, _, data in old_attachments(database, _ANY_TIME):
             orphans.discard(str(metadata_of(data).get("place")))
-        async for _ in delete_unshown(database, before, delete_file, dry_run=dry_run):
+        if len(orphans) > len(found) / 2 and not (dry_run or force):
+            raise ValueError(
+                f"{len(orphans)} of {len(found)} uploads have no row in this database. If it "
+                "is the right one, say so: --force"
+            )
+        async for _ in delete_unshown(database, before, delete_files, dry_run=dry_run):
             done.attachments += 1
         for place in orphans:
             if not dry_run:

@@ -27,6 +27,7 @@ Action: TypeAlias = Literal["upload", "direct", "preview", "download"]
 
 _SECRET_LENGTH = 32
 _STEP = 600  # seconds
+_SKEW = 60  # seconds by which the clock of another machine may be behind
 
 
 class UrlError(ChatStoreError):
@@ -40,8 +41,9 @@ class SignedUrls:
         base: Where `file_routes` is mounted: "https://chat.example.com/files".
         secret: At least 32 characters, the same in all processes. Of several, the last
             one signs, and all are accepted.
-        upload_lifetime: How long an upload may be begun.
-        view_lifetime: How long a file can be looked at by a URL.
+        upload_lifetime: How long an upload may be begun, at least; ten minutes more at
+            most, and a minute for clocks that differ.
+        view_lifetime: How long a file can be looked at, likewise.
 
     Raises:
         ValueError: The URL or the secret cannot be used.
@@ -85,7 +87,7 @@ class SignedUrls:
         Returns:
             The URL. Within ten minutes it is the same, so that browsers can cache.
         """
-        token = self._serializer(action).dumps(subject)
+        token = self._serializer(action, _RoundedSigner).dumps(subject)
         return f"{self.base}/{action}/{token}"
 
     def read(self, action: Action, token: str) -> list[str]:
@@ -94,24 +96,27 @@ class SignedUrls:
         Raises:
             UrlError: It was not made here for this action, or has expired.
         """
-        lifetime = int(self._lifetimes[action].total_seconds()) + _STEP
+        lifetime = int(self._lifetimes[action].total_seconds()) + _SKEW + _STEP
         try:
-            subject: list[str] = self._serializer(action).loads(token, lifetime)
+            serializer = self._serializer(action, TimestampSigner)
+            subject: list[str] = serializer.loads(token, lifetime)
         except SignatureExpired:
             raise UrlError("This URL has expired. Load the page again.") from None
         except BadSignature:
             raise UrlError("This URL is not valid.") from None
         return subject
 
-    def _serializer(self, action: Action) -> URLSafeTimedSerializer:
+    def _serializer(
+        self, action: Action, signer: type[TimestampSigner]
+    ) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(
             self._secrets,
             salt=f"{__package__}.{action}",
-            signer=_Signer,
+            signer=signer,
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
 
 
-class _Signer(TimestampSigner):
+class _RoundedSigner(TimestampSigner):
     def get_timestamp(self) -> int:
-        return super().get_timestamp() // _STEP * _STEP
+        return (super().get_timestamp() - _SKEW) // _STEP * _STEP
