@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import obstore
 from obstore.exceptions import BaseError
@@ -24,6 +25,8 @@ SECRET = "s3cret-of-the-tests"
 
 class S3:
     """SeaweedFS, which speaks S3, and refuses signatures that are forged or have expired.
+
+    It runs for the time of a block.
 
     Attributes:
         url: The bucket.
@@ -61,38 +64,38 @@ class S3:
             *(f"-s3.config={accounts}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
             *(f"-{name}={port}" for name, port in ports.items()),
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._stack = ExitStack()
 
-    def start(self) -> None:
-        """Start the server, and wait until its bucket takes a file."""
-        log = self._directory / "log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command, cwd=self._directory, stdout=output, stderr=output
-            )
-        bucket = from_url(self.url, client_options={"allow_http": True}, **self._config)
-        for _ in range(600):
-            assert self._process.poll() is None, log.read_text("utf-8")
-            try:  # it makes the bucket
-                obstore.put(bucket, "ready", b"")
-            except BaseError:
-                time.sleep(0.1)
-            else:
-                obstore.delete(bucket, "ready")
-                return
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self._directory)
+            log = self._directory / "log"
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    self._command, cwd=self._directory, stdout=output, stderr=output
+                )
+            stack.callback(process.wait)
+            stack.callback(process.kill)  # asked to end, it would take half a minute
+            bucket = from_url(self.url, client_options={"allow_http": True}, **self._config)
+            for _ in range(600):
+                assert process.poll() is None, log.read_text("utf-8")
+                try:  # it makes the bucket
+                    obstore.put(bucket, "ready", b"")
+                except BaseError:
+                    time.sleep(0.1)
+                else:
+                    obstore.delete(bucket, "ready")
+                    self._stack = stack.pop_all()
+                    return self
         raise AssertionError("SeaweedFS did not start.")
 
-    def stop(self) -> None:
-        """Kill the server; asked to end, it would take half a minute."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def remove(self) -> None:
-        """Kill the server, and delete what it has."""
-        self.stop()
-        shutil.rmtree(self._directory)
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
 
 
 def free_ports(count: int) -> list[int]:

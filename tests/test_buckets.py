@@ -1,5 +1,6 @@
 """The extra `attachments` on buckets: the rendered tests, and browsers that write to the bucket."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -13,6 +14,7 @@ import pytest
 
 from devtools.buckets import KEY, S3, SECRET
 from devtools.databases import MissingError, give_up
+from devtools.forwarder import Forwarder
 from devtools.rendered import imported, wait_until
 from devtools.rendering import render, run
 
@@ -44,11 +46,8 @@ def running_s3() -> Iterator[S3]:
         server = S3()
     except MissingError as error:
         give_up(str(error))
-    try:
-        server.start()
+    with server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
@@ -205,23 +204,30 @@ def test_while_the_bucket_is_away_uploads_fail_and_no_row_looks_complete(
     s3: S3,
     make_site: MakeSite,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    site = make_site()
-    url = site.create()["upload_descriptor"]["url"]
-    kept = site.upload(b"kept")
-    alice = suite.make_context("alice", "a-request")
-    download = site.store.attachments.download_url(kept["id"], alice)
-    s3.stop()
-    try:
+    endpoint = s3.environment["AWS_ENDPOINT"]
+    with Forwarder(endpoint) as forwarder:
+        monkeypatch.setenv("AWS_ENDPOINT", forwarder.url(endpoint))
+        site, straight = make_site(), make_site(straight_to_bucket=True)
+        url = site.create()["upload_descriptor"]["url"]
+        download = site.store.attachments.download_url(
+            site.upload(b"kept")["id"], suite.make_context("alice", "a-request")
+        )
+        sent = straight.create()
+        assert put(sent["upload_descriptor"]["url"], b"sent") == 200
+        forwarder.turn_to("http://127.0.0.1:1")
         answers = [site.post(url, b"hello"), site.fetch(download)]
-    finally:
-        s3.start()
-    assert [answer.status for answer in answers] == [503, 503]
-    told = caplog.text + "".join(answer.body.decode() for answer in answers)
-    assert "cannot be used" in told
-    for private in (KEY, SECRET, "Signature"):
-        assert private not in told
-    assert sum('"POST"' in row for row in rows(suite, tmp_path)) == 1
-    assert site.post(url, b"hello").status == 200
-    assert site.fetch(download).body == b"kept"
+        assert [answer.status for answer in answers] == [503, 503]
+        assert send(suite, straight, sent["id"]) == 500
+        told = caplog.text + "".join(answer.body.decode() for answer in answers)
+        assert "cannot be used" in told
+        for private in (KEY, SECRET, "Signature"):
+            assert private not in told
+        methods = [re.findall('"(?:POST|PUT)"', row) for row in rows(suite, tmp_path)]
+        assert sorted(methods) == [[], ['"POST"'], ['"PUT"']]
+        forwarder.turn_to(endpoint)
+        assert site.post(url, b"hello").status == 200
+        assert site.fetch(download).body == b"kept"
+        assert send(suite, straight, sent["id"]) == 200
