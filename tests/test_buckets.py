@@ -1,5 +1,6 @@
 """The extra `attachments` on buckets: the rendered tests, and browsers that write to the bucket."""
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -16,7 +17,7 @@ from devtools.buckets import S3, Azure, Server
 from devtools.databases import MissingError, give_up
 from devtools.forwarder import Forwarder
 from devtools.rendered import imported, wait_until
-from devtools.rendering import render, run
+from devtools.rendering import render, run, write
 
 TAKEN = (200, 201)
 """How a bucket answers to a file."""
@@ -205,6 +206,34 @@ def test_a_file_that_was_accepted_cannot_be_changed_by_its_url(
     assert site.fetch(download).body == b"hello"
     suite.Client(site.port, "alice").ask("attachments.delete", attachment_id=announced["id"])
     assert site.stored == []
+
+
+def test_a_url_for_google_cloud_storage_is_signed_without_asking_google(
+    suite: Any, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = {
+        "client_email": "tests@example.iam.gserviceaccount.com",
+        "private_key": (certificates / "right.key").read_text("utf-8"),
+        "private_key_id": "1",
+    }
+    write(tmp_path, {"account.json": json.dumps(account)})
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
+    monkeypatch.setattr(suite, "BUCKET", "gs://bucket")
+    probe = suite.Probe(tmp_path)
+    store = suite.Site(probe, tmp_path).make_store(probe, straight_to_bucket=True)
+    asked = suite.AttachmentCreateParams(name="a.txt", mime_type="text/plain", size=5)
+    alice = suite.make_context("alice", "a-request")
+    attachment = suite.run_async(store.attachments.create_attachment(asked, alice))
+    descriptor = attachment.upload_descriptor
+    assert (descriptor.method, descriptor.headers) == ("PUT", {})
+    url = urlsplit(str(descriptor.url))
+    assert (url.scheme, url.netloc) == ("https", "storage.googleapis.com")
+    place = suite.place_of(suite.owner_id(alice), attachment.id)
+    assert url.path.startswith("/bucket/")
+    assert url.path.endswith(f"/files/{place}/incoming")
+    query = parse_qs(url.query)
+    assert query["X-Goog-SignedHeaders"] == ["host"]  # so that browsers need no other
+    assert query["X-Goog-Expires"] == [str(24 * 60 * 60)]
 
 
 # --- A bucket that is away
