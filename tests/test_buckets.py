@@ -1,4 +1,4 @@
-"""The extra `attachments` on buckets: the rendered tests, and browsers that write to the bucket."""
+"""The extra `attachments`: buckets, browsers that write to them, and large files."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from http.client import HTTPConnection
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ import pytest
 from devtools.buckets import S3, Azure, Server
 from devtools.databases import MissingError, give_up
 from devtools.forwarder import Forwarder
-from devtools.rendered import imported, wait_until
+from devtools.rendered import finish_script, imported, start_script, wait_until
 from devtools.rendering import render, run, write
 
 TAKEN = (200, 201)
@@ -272,3 +273,73 @@ def test_while_the_bucket_is_away_uploads_fail_and_no_row_looks_complete(
         assert site.post(url, b"hello").status == 200
         assert site.fetch(download).body == b"kept"
         assert send(suite, straight, sent["id"]) == 200
+
+
+# --- Large files
+
+SIZE = 300 * 2**20
+MOST_MEMORY = 150 * 2**20
+
+# Prints where to send a file, and after a line, by how many bytes its memory has grown at most.
+SERVE = """
+import re
+from pathlib import Path
+
+import test_chat_store_attachments as tests
+
+
+def measure(name):
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(rf"^{name}:\\s+(\\d+) kB", status, re.MULTILINE)[1]) * 1024
+
+
+directory = Path(url)
+tests.MAX_BYTES = 2**40
+site = tests.Site(tests.Probe(directory), directory)
+with tests.serving(site.app()) as port:
+    before = measure("VmRSS")
+    direct = site.store.attachments.direct_upload_url(alice)
+    print(direct.replace("https://chat.example.com", f"http://127.0.0.1:{port}"), flush=True)
+    sys.stdin.readline()
+    print(measure("VmHWM") - before)
+"""
+
+
+def growth_by_a_large_file(project: Path, directory: Path) -> int:
+    """Send a file to a server; give by how many bytes the server's memory has grown."""
+    before = (
+        b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+        b"Content-Type: text/plain\r\n\r\n"
+    )
+    after = b"\r\n--edge--\r\n"
+    chunk = b"x" * 2**18
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=edge",
+        "Content-Length": str(len(before) + SIZE + len(after)),
+    }
+    process = start_script(project, SERVE, directory)
+    try:
+        assert process.stdout is not None
+        to = urlsplit(process.stdout.readline().strip())
+        with closing(HTTPConnection(to.netloc, timeout=120)) as connection:
+            body = chain([before], repeat(chunk, SIZE // len(chunk)), [after])
+            connection.request("POST", to.path, body, headers)
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+        return int(finish_script(process, "\n"))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_large_file_goes_to_disk_in_little_memory(project: Path, tmp_path: Path) -> None:
+    assert growth_by_a_large_file(project, tmp_path) < MOST_MEMORY
+    sizes = [path.stat().st_size for path in tmp_path.glob("files/*/*/*")]
+    assert sizes == [SIZE]
+
+
+def test_a_large_file_goes_to_a_bucket_in_little_memory(
+    project: Path, bucket: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_STORE_TEST_FILES", bucket.url)
+    assert growth_by_a_large_file(project, tmp_path) < MOST_MEMORY
