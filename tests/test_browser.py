@@ -137,4 +137,5 @@ def test_a_browser_sends_pictures_both_ways_and_still_shows_them_when_their_urls
                 cwd=tmp_path,
             )
         tools.close_loop()
-    assert reports == [{"widths": [512] * 4, "old": 403}], ended.stdout
+    print(ended.stdout)
+    assert reports == [{"widths": [512] * 4, "old": 403}]
