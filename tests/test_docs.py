@@ -183,10 +183,9 @@ done
 mkdir -p $3/bin
 touch $3/bin/activate
 """,
-    "python": f"""{_WAIT}
-case "$1 ${{2-}}" in
+    "python": """
+case "$1 ${2-}" in
   "-m pytest") shift 2; exec pytest "$@" ;;
-  "-m chat_store.example_server") shift; {_SERVE} ;;
   *) exec $PYTHON -W ignore "$@" ;;
 esac
 """,
