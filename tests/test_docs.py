@@ -39,6 +39,7 @@ from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
 
 START, EXISTING = "docs/start.md", "docs/existing-project.md"
+USER_DATA = "docs/user-data.md"
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PACKAGE = "src/chat_store/README.md"
 """The rendered README."""
@@ -49,7 +50,7 @@ URLS = ("postgresql://postgres:secret@localhost:5432/postgres", "postgresql://lo
 ANY_DATABASE = "store_database=…"
 
 # What the project of a page is rendered with.
-ON_POSTGRESQL = {"docs/own.md", "docs/run.md", "docs/security.md", "docs/user-data.md"}
+ON_POSTGRESQL = {"docs/own.md", "docs/run.md", "docs/security.md", USER_DATA}
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _NOT_RUN = re.compile(r"\s*<!-- not run: .+ -->")
@@ -347,11 +348,75 @@ for module in (main, plain):
             assert answer.status_code == status, (module, answer.text)
 """
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
+# What a page needs beyond that, and what its code must then do.
+PREPARE = {
+    USER_DATA: _here(
+        "python -",
+        """
+import asyncio
+from datetime import datetime
+
+from chatkit.types import AssistantMessageItem, FileAttachment, ThreadMetadata, UserMessageItem
+
+from chat_store import ChatStore, RequestContext
 
 
-def follow(reader: Reader, code: list[Block], before: str) -> None:
+async def main() -> None:
+    then = datetime(2026, 1, 2, 12)
+    async with ChatStore() as store:
+        for owner, thread in (("alice", "thr_1"), ("alice", "thr_2"), ("visitor-7", "thr_3")):
+            context, base = RequestContext(user_id=owner), {"thread_id": thread, "created_at": then}
+            file = FileAttachment(
+                id=f"atc_{thread}", name="tickets.pdf", mime_type="application/pdf"
+            )
+            question = UserMessageItem(
+                id="msg_1",
+                **base,
+                content=[{"type": "input_text", "text": "When is my train?"}],
+                attachments=[file],
+                inference_options={},
+            )
+            answer = AssistantMessageItem(id="msg_2", **base, content=[{"text": "At **nine**."}])
+            saved = ThreadMetadata(id=thread, created_at=then, title="Rome")
+            await store.save_thread(saved, context)
+            await store.save_attachment(file, context)
+            await store.add_thread_item(thread, question, context)
+            await store.add_thread_item(thread, answer, context)
+
+
+asyncio.run(main())
+""",
+    )
+}
+CHECK = {
+    USER_DATA: _here(
+        "python -",
+        """
+import asyncio
+import builtins
+
+from chat_store import ChatStore
+from my_app.retention import expire_daily
+
+
+async def main() -> None:
+    printed = asyncio.Queue()
+    builtins.print = lambda line, **_: printed.put_nowait(line)
+    async with ChatStore() as store:
+        task = asyncio.create_task(expire_daily(store))
+        assert await printed.get() == "expired 0 threads"
+        task.cancel()
+
+
+asyncio.run(main())
+""",
+    )
+}
+
+
+def follow(reader: Reader, code: list[Block], before: str, after: str = "") -> None:
     """Do what a page shows, which has to succeed and to print what the page says."""
-    printed = reader.run(before + script(code, between=BETWEEN)).splitlines()
+    printed = reader.run(before + script(code, between=BETWEEN) + after).splitlines()
     for block in code:
         if block.is_printed:
             missing = [line for line in block.text.splitlines() if line not in printed]
@@ -366,7 +431,7 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
         before = BEFORE.format(database=database, url=url, more="")
-        follow(reader, code, before)
+        follow(reader, code, before + PREPARE.get(page, ""), CHECK.get(page, ""))
 
 
 def test_an_existing_project_answers_its_users_and_nobody_else(reader: Reader) -> None:
