@@ -287,6 +287,12 @@ def read(page: str) -> list[Block]:
     return list(blocks(page, (ROOT / page).read_text("utf-8")))
 
 
+def existing_project() -> list[Block]:
+    """Give the blocks of the page for existing projects, which takes its server from the start."""
+    server = [block for block in read(START) if block.file == "src/my_app/server.py"]
+    return [*read(EXISTING), *server]
+
+
 def test_the_start_leads_to_a_server_that_keeps_what_is_said(reader: Reader) -> None:
     output = reader.run(script(read(START)))
     assert output.count('"text":"You said: Hello"') == 1
@@ -326,6 +332,7 @@ git commit --quiet --message begin
 ASK = """
 import asyncio
 
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from my_app import database, main, models, plain
@@ -339,13 +346,13 @@ async def sign_up() -> None:
 
 
 asyncio.run(sign_up())
-for module in (main, plain):
-    with TestClient(module.app) as client:
+for app in (main.app, Starlette(routes=[plain.route], lifespan=main.lifespan)):
+    with TestClient(app) as client:
         for token, status in (("ann", 200), ("eve", 401)):
             headers = {"authorization": f"Bearer {token}"}
             body = {"type": "threads.list", "params": {}}
             answer = client.post("/chatkit", headers=headers, json=body)
-            assert answer.status_code == status, (module, answer.text)
+            assert answer.status_code == status, (app, answer.text)
 """
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
 # What a page needs beyond that, and what its code must then do.
@@ -435,7 +442,7 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
 
 
 def test_an_existing_project_answers_its_users_and_nobody_else(reader: Reader) -> None:
-    follow(reader, read(EXISTING), APPLICATION)
+    follow(reader, existing_project(), APPLICATION)
     reader.run(f"{IN_APPLICATION}{_here('python -', ASK)}")
 
 
