@@ -39,7 +39,7 @@ from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
 
 START, EXISTING = "docs/start.md", "docs/existing-project.md"
-USER_DATA = "docs/user-data.md"
+TRANSFER, USER_DATA = "docs/transfer.md", "docs/user-data.md"
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PACKAGE = "src/chat_store/README.md"
 """The rendered README."""
@@ -357,6 +357,27 @@ for app in (main.app, Starlette(routes=[plain.route], lifespan=main.lifespan)):
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
 # What a page needs beyond that, and what its code must then do.
 PREPARE = {
+    TRANSFER: _here(
+        "sql",
+        """
+CREATE TABLE threads (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, data JSONB NOT NULL
+);
+CREATE TABLE items (
+    id TEXT PRIMARY KEY, thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, data JSONB NOT NULL
+);
+INSERT INTO threads
+SELECT 'thr_' || n, 'user_' || n % 10, now(), jsonb_build_object(
+    'id', 'thr_' || n, 'created_at', now(), 'title', 'Thread ' || n
+) FROM generate_series(1, 1000) AS n;
+INSERT INTO items
+SELECT 'msg_' || n, 'thr_' || n % 1000 + 1, 'user_' || (n % 1000 + 1) % 10, now(), jsonb_build_object(
+    'id', 'msg_' || n, 'thread_id', 'thr_' || n % 1000 + 1, 'created_at', now(),
+    'type', 'assistant_message', 'content', '[{"type": "output_text", "text": "Hi"}]'::jsonb
+) FROM generate_series(1, 5000) AS n;
+""",
+    ),
     USER_DATA: _here(
         "python -",
         """
@@ -393,7 +414,7 @@ async def main() -> None:
 
 asyncio.run(main())
 """,
-    )
+    ),
 }
 CHECK = {
     USER_DATA: _here(
