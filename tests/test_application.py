@@ -10,7 +10,7 @@ import pytest
 
 from devtools.databases import server_database
 from devtools.rendering import ROOT, render, run, write
-from tests.test_docs import EXISTING, read
+from tests.test_docs import existing_project
 
 DRIVERS = ("psycopg", "asyncpg")
 
@@ -31,7 +31,7 @@ streams, is_crowded = int(sys.argv[1]), sys.argv[2:] == ["crowded"]
 people = ("alice", "bob", "carol")
 go_on = asyncio.Event()
 are_all_in_use = asyncio.Event()
-plain = chat.Assistant.respond
+plain = chat.MyServer.respond
 plain_read_body = chat.read_body
 
 
@@ -49,7 +49,7 @@ async def read_body(request):
     return await plain_read_body(request)
 
 
-chat.Assistant.respond = respond
+chat.MyServer.respond = respond
 if is_crowded:
     chat.read_body = read_body
 
@@ -80,7 +80,7 @@ async def main():
                 if response.status_code == 500:
                     begun.release()
                 async for line in response.aiter_lines():
-                    if "You said: Hi" in line:
+                    if "thread.updated" in line:  # the answer is stored, and then the title
                         begun.release()
             return response.status_code
 
@@ -225,7 +225,7 @@ def application(
     shutil.copytree(ROOT / "tests" / "application", project)
     answers = {"store_database": "postgresql", "store_driver": driver, "store_sqlalchemy": True}
     render(template_files, project, {**answers, **context})
-    write(project, {block.file: block.text for block in read(EXISTING) if block.file})
+    write(project, {block.file: block.text for block in existing_project() if block.file})
     url = server_database("postgresql").create_database(server_of("postgresql").url)
     environment = {
         "DATABASE_URL": url.replace("://", f"+{driver}://"),

@@ -39,6 +39,7 @@ from devtools.databases import NAMES, server_database
 from devtools.rendering import ROOT, render
 
 START, EXISTING = "docs/start.md", "docs/existing-project.md"
+TRANSFER, USER_DATA = "docs/transfer.md", "docs/user-data.md"
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PACKAGE = "src/chat_store/README.md"
 """The rendered README."""
@@ -49,7 +50,7 @@ URLS = ("postgresql://postgres:secret@localhost:5432/postgres", "postgresql://lo
 ANY_DATABASE = "store_database=…"
 
 # What the project of a page is rendered with.
-ON_POSTGRESQL = {"docs/own.md", "docs/run.md", "docs/security.md", "docs/user-data.md"}
+ON_POSTGRESQL = {"docs/own.md", "docs/run.md", "docs/security.md", USER_DATA}
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _NOT_RUN = re.compile(r"\s*<!-- not run: .+ -->")
@@ -285,6 +286,12 @@ def read(page: str) -> list[Block]:
     return list(blocks(page, (ROOT / page).read_text("utf-8")))
 
 
+def existing_project() -> list[Block]:
+    """Give the blocks of the page for existing projects, which takes its server from the start."""
+    server = [block for block in read(START) if block.file == "src/my_app/server.py"]
+    return [*read(EXISTING), *server]
+
+
 def test_the_start_leads_to_a_server_that_keeps_what_is_said(reader: Reader) -> None:
     output = reader.run(script(read(START)))
     assert output.count('"text":"You said: Hello"') == 1
@@ -324,6 +331,7 @@ git commit --quiet --message begin
 ASK = """
 import asyncio
 
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from my_app import database, main, models, plain
@@ -337,20 +345,105 @@ async def sign_up() -> None:
 
 
 asyncio.run(sign_up())
-for module in (main, plain):
-    with TestClient(module.app) as client:
+for app in (main.app, Starlette(routes=[plain.route], lifespan=main.lifespan)):
+    with TestClient(app) as client:
         for token, status in (("ann", 200), ("eve", 401)):
             headers = {"authorization": f"Bearer {token}"}
             body = {"type": "threads.list", "params": {}}
             answer = client.post("/chatkit", headers=headers, json=body)
-            assert answer.status_code == status, (module, answer.text)
+            assert answer.status_code == status, (app, answer.text)
 """
 BETWEEN = "git add --all; git commit --quiet --allow-empty --message work"
+# What a page needs beyond that, and what its code must then do.
+PREPARE = {
+    TRANSFER: _here(
+        "sql",
+        """
+CREATE TABLE threads (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, data JSONB NOT NULL
+);
+CREATE TABLE items (
+    id TEXT PRIMARY KEY, thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, data JSONB NOT NULL
+);
+INSERT INTO threads
+SELECT 'thr_' || n, 'user_' || n % 10, now(), jsonb_build_object(
+    'id', 'thr_' || n, 'created_at', now(), 'title', 'Thread ' || n
+) FROM generate_series(1, 1000) AS n;
+INSERT INTO items
+SELECT 'msg_' || n, 'thr_' || n % 1000 + 1, 'user_' || (n % 1000 + 1) % 10, now(), jsonb_build_object(
+    'id', 'msg_' || n, 'thread_id', 'thr_' || n % 1000 + 1, 'created_at', now(),
+    'type', 'assistant_message', 'content', '[{"type": "output_text", "text": "Hi"}]'::jsonb
+) FROM generate_series(1, 5000) AS n;
+""",
+    ),
+    USER_DATA: _here(
+        "python -",
+        """
+import asyncio
+from datetime import datetime
+
+from chatkit.types import AssistantMessageItem, FileAttachment, ThreadMetadata, UserMessageItem
+
+from chat_store import ChatStore, RequestContext
 
 
-def follow(reader: Reader, code: list[Block], before: str) -> None:
+async def main() -> None:
+    then = datetime(2026, 1, 2, 12)
+    async with ChatStore() as store:
+        for owner, thread in (("alice", "thr_1"), ("alice", "thr_2"), ("visitor-7", "thr_3")):
+            context, base = RequestContext(user_id=owner), {"thread_id": thread, "created_at": then}
+            file = FileAttachment(
+                id=f"atc_{thread}", name="tickets.pdf", mime_type="application/pdf"
+            )
+            question = UserMessageItem(
+                id="msg_1",
+                **base,
+                content=[{"type": "input_text", "text": "When is my train?"}],
+                attachments=[file],
+                inference_options={},
+            )
+            answer = AssistantMessageItem(id="msg_2", **base, content=[{"text": "At **nine**."}])
+            saved = ThreadMetadata(id=thread, created_at=then, title="Rome")
+            await store.save_thread(saved, context)
+            await store.save_attachment(file, context)
+            await store.add_thread_item(thread, question, context)
+            await store.add_thread_item(thread, answer, context)
+
+
+asyncio.run(main())
+""",
+    ),
+}
+CHECK = {
+    USER_DATA: _here(
+        "python -",
+        """
+import asyncio
+import builtins
+
+from chat_store import ChatStore
+from my_app.retention import expire_daily
+
+
+async def main() -> None:
+    printed = asyncio.Queue()
+    builtins.print = lambda line, **_: printed.put_nowait(line)
+    async with ChatStore() as store:
+        task = asyncio.create_task(expire_daily(store))
+        assert await printed.get() == "expired 0 threads"
+        task.cancel()
+
+
+asyncio.run(main())
+""",
+    )
+}
+
+
+def follow(reader: Reader, code: list[Block], before: str, after: str = "") -> None:
     """Do what a page shows, which has to succeed and to print what the page says."""
-    printed = reader.run(before + script(code, between=BETWEEN)).splitlines()
+    printed = reader.run(before + script(code, between=BETWEEN) + after).splitlines()
     for block in code:
         if block.is_printed:
             missing = [line for line in block.text.splitlines() if line not in printed]
@@ -365,11 +458,11 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         database = "postgresql" if on_postgresql else "sqlite"
         url = URLS[0] if on_postgresql else "sqlite:///chat.db"
         before = BEFORE.format(database=database, url=url, more="")
-        follow(reader, code, before)
+        follow(reader, code, before + PREPARE.get(page, ""), CHECK.get(page, ""))
 
 
 def test_an_existing_project_answers_its_users_and_nobody_else(reader: Reader) -> None:
-    follow(reader, read(EXISTING), APPLICATION)
+    follow(reader, existing_project(), APPLICATION)
     reader.run(f"{IN_APPLICATION}{_here('python -', ASK)}")
 
 

@@ -19,24 +19,28 @@ requires-python = ">=3.11"
 SECTION = re.search(
     "## Wheels\n(.*)", (ROOT / "docs/existing-project.md").read_text("utf-8"), re.DOTALL
 )
-BLOCKS = re.findall("```toml\n(.*?)```", SECTION[1] if SECTION else "", re.DOTALL)
-BACKENDS: dict[str, str] = {
-    re.findall(r'requires = \["([^"]+)', block)[0]: block for block in BLOCKS
+BLOCKS = re.findall(r"```toml\n(\[tool\.([a-z]+).*?)```", SECTION[1] if SECTION else "", re.DOTALL)
+MODULES = {
+    "hatchling": "hatchling.build",
+    "poetry-core": "poetry.core.masonry.api",
+    "setuptools": "setuptools.build_meta",
+    "uv_build": "uv_build",
 }
+BACKENDS = {name: block for block, tool in BLOCKS for name in MODULES if name.startswith(tool)}
 
 PLACES = {"beside": "src/chat_store", "inside": "src/my_app/chat_store"}
 
 
 def lines_for(backend: str, place: str) -> str:
     """Give the lines of pyproject.toml: inside the user's package, all but setuptools need none."""
-    block = BACKENDS[backend]
+    system = f'[build-system]\nrequires = ["{backend}"]\nbuild-backend = "{MODULES[backend]}"\n'
     if place == "inside" and backend != "setuptools":
-        return block.partition("\n\n")[0]
-    return block
+        return system
+    return f"{system}\n{BACKENDS[backend]}"
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("backend", ["hatchling", "poetry-core", "setuptools", "uv_build"])
+@pytest.mark.parametrize("backend", MODULES)
 def test_a_wheel_holds_what_migrates(
     template_files: Path, tmp_path: Path, backend: str, place: str
 ) -> None:
@@ -57,4 +61,4 @@ def test_a_wheel_holds_what_migrates(
 
 
 def test_every_backend_of_the_page_is_tried() -> None:
-    assert sorted(BACKENDS) == ["hatchling", "poetry-core", "setuptools", "uv_build"]
+    assert BACKENDS.keys() == MODULES.keys()
