@@ -29,6 +29,7 @@ from .content import (
     clean_type,
 )
 from .files import (
+    INCOMING,
     Files,
     FileStorageError,
     StoredFile,
@@ -40,8 +41,6 @@ from .previews import MAX_BYTES, PREVIEW_TYPE, make_preview
 from .urls import SignedUrls
 
 logger = logging.getLogger(__name__)
-
-_INCOMING = "incoming"  # what a browser has sent to the bucket, until it is checked
 
 # Stands in rows where a URL is signed anew at each load.
 _UNSIGNED = AnyUrl("https://files.invalid/")
@@ -112,7 +111,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         attachment = self.describe(new, input.name, input.mime_type)
         if self._straight_to_bucket:
             place = _place_of(attachment)
-            url = await self.files.sign_upload(place, _INCOMING, self._upload_lifetime)
+            url = await self.files.sign_upload(place, INCOMING, self._upload_lifetime)
             descriptor = AttachmentUploadDescriptor(
                 url=AnyUrl(url), method="PUT", headers=self.files.upload_headers
             )
@@ -210,7 +209,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         """
         place, name = _place_of(attachment), new_name()
         try:  # first to where the browser's URL cannot change it any more
-            await self.files.rename(place, _INCOMING, name)
+            await self.files.rename(place, INCOMING, name)
         except FileNotFoundError:
             return None
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)

@@ -29,6 +29,9 @@ from ..errors import ChatStoreError
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
+INCOMING = "incoming"
+"""The name of what a browser has sent to the bucket, until it is checked."""
+
 _CHUNK = 256 * 1024  # bytes
 _PLACE = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")
 
@@ -117,14 +120,24 @@ class Files:
         if is_place(place := metadata.get("place")):
             await self.delete_all(str(place))
 
-    async def places(self, after: datetime, before: datetime) -> set[str]:
-        """Find the places with files that were written between two times."""
+    async def places(
+        self, after: datetime, before: datetime
+    ) -> tuple[set[str], set[str]]:
+        """Find the places with files that were written between two times.
+
+        Returns:
+            All of them, and those where a file is that nobody has checked.
+        """
         found: set[str] = set()
+        unchecked: set[str] = set()
         with _translated():
             async for file in self._list():
                 if after < file["last_modified"] < before:
-                    found.add(file["path"].rpartition("/")[0])
-        return found
+                    place, _, name = file["path"].rpartition("/")
+                    found.add(place)
+                    if name == INCOMING:
+                        unchecked.add(place)
+        return found, unchecked
 
     def require_bucket(self) -> None:
         """Make sure that browsers can send files here by themselves.

@@ -9,7 +9,7 @@ from typing import Any
 from ..migrate import require_current
 from ..store import ChatStore
 from ..unshown import delete_unshown, metadata_of, old_attachments
-from .files import Files
+from .files import INCOMING, Files
 
 _WINDOW = timedelta(days=30)
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
@@ -63,7 +63,7 @@ async def sweep(
 
     async with store.connected() as database:
         await require_current(database)
-        orphans = await files.places(before - _WINDOW, before)
+        orphans, unchecked = await files.places(before - _WINDOW, before)
         async for _, _, data in old_attachments(database, _FOR_EVER):
             orphans.discard(str(metadata_of(data).get("place")))
         async for _ in delete_unshown(database, before, delete_file, dry_run=dry_run):
@@ -72,4 +72,8 @@ async def sweep(
             if not dry_run:
                 await files.delete_all(place)
             done.orphans += 1
+        # Of an attachment that is kept, this was sent after its file had been taken.
+        for place in unchecked:
+            if not dry_run:
+                await files.delete(place, INCOMING)
     return done
