@@ -91,7 +91,7 @@ fetch("/report", { method: "POST", body });
 def test_a_browser_sends_pictures_both_ways_and_still_shows_them_when_their_urls_have_expired(
     template_files: Path, tmp_path: Path
 ) -> None:
-    program = shutil.which("chromium")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         give_up("Chromium is missing: apt-get install chromium")
     project = render(template_files, tmp_path / "project", {"store_attachments": True})

@@ -30,6 +30,7 @@ from .content import (
     clean_type,
 )
 from .files import (
+    INCOMING,
     Files,
     FileStorageError,
     StoredFile,
@@ -42,8 +43,8 @@ from .urls import SignedUrls
 
 logger = logging.getLogger(__name__)
 
-# Names of what a browser has sent to the bucket itself.
-_INCOMING, _ACCEPTED = "incoming", "accepted"
+# The name of what a browser has sent to the bucket, once it is out of the browser's reach.
+_ACCEPTED = "accepted"
 
 # Stands in rows where a URL is signed anew at each load.
 _UNSIGNED = AnyUrl("https://files.invalid/")
@@ -117,7 +118,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         attachment = self.describe(new, input.name, input.mime_type)
         if self._straight_to_bucket:
             place = _place_of(attachment)
-            url = await self.files.sign_upload(place, _INCOMING, self._upload_lifetime)
+            url = await self.files.sign_upload(place, INCOMING, self._upload_lifetime)
             descriptor = AttachmentUploadDescriptor(
                 url=AnyUrl(url), method="PUT", headers=self.files.upload_headers
             )
@@ -217,7 +218,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         # First to where the browser's URL cannot change it any more. Always to the same
         # name, so that an attempt that is interrupted can be made again.
         with suppress(FileNotFoundError):
-            await self.files.rename(place, _INCOMING, _ACCEPTED)
+            await self.files.rename(place, INCOMING, _ACCEPTED)
         try:
             stored = await self.files.open(place, _ACCEPTED)
         except FileNotFoundError:

@@ -29,6 +29,9 @@ from ..errors import ChatStoreError
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
+INCOMING = "incoming"
+"""The name of what a browser has sent to the bucket, until it is checked."""
+
 _CHUNK = 256 * 1024  # bytes
 _PLACE = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")
 
@@ -128,17 +131,20 @@ class Files:
         if is_place(place := metadata.get("place")):
             await self.delete_all(str(place))
 
-    async def places(self, after: datetime, before: datetime) -> set[str]:
+    async def places(self, after: datetime, before: datetime) -> dict[str, bool]:
         """Find the places with files that were written between two times.
 
         What else lies beside them is not ours, and left alone.
+
+        Returns:
+            For each place, whether a file is there that nobody has checked.
         """
-        found: set[str] = set()
+        found: dict[str, bool] = {}
         with _translated():
             async for file in self._list():
-                place = file["path"].rpartition("/")[0]
+                place, _, name = file["path"].rpartition("/")
                 if is_place(place) and after < file["last_modified"] < before:
-                    found.add(place)
+                    found[place] = found.get(place, False) or name == INCOMING
         return found
 
     def require_bucket(self) -> None:

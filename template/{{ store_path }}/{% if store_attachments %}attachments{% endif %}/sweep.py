@@ -9,7 +9,7 @@ from typing import Any
 from ..migrate import require_current
 from ..store import ChatStore
 from ..unshown import delete_unshown, metadata_of, old_attachments
-from .files import Files
+from .files import INCOMING, Files
 
 _WINDOW = timedelta(days=30)
 _ANY_TIME = datetime.max.replace(tzinfo=UTC)
@@ -81,4 +81,8 @@ async def sweep(
             if not dry_run:
                 await files.delete_all(place)
             done.orphans += 1
+        # Of an attachment that is kept, this was sent after its file had been taken.
+        for place, has_unchecked in found.items():
+            if has_unchecked and not dry_run:
+                await files.delete(place, INCOMING)
     return done
