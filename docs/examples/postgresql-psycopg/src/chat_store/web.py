@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 
 from chatkit.server import ChatKitServer, StreamingResult
 from chatkit.store import NotFoundError
+from chatkit.types import ErrorEvent
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -76,8 +77,12 @@ async def respond(
 
     async def stream() -> AsyncIterator[bytes]:
         yield first
-        async for event in events:
-            yield event
+        try:
+            async for event in events:
+                yield event
+        except HTTPException as error:  # too late for a status: told as ChatKit does
+            told = ErrorEvent(message=error.detail).model_dump_json()
+            yield f"data: {told}\n\n".encode()
 
     return StreamingResponse(stream(), media_type="text/event-stream")
 

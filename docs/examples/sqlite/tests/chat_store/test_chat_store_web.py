@@ -16,12 +16,14 @@ from chat_store_under_test import ChatStore, RequestContext, web
 from chatkit.server import ChatKitServer
 from chatkit.types import (
     FeedbackKind,
+    ThreadItem,
     ThreadItemDoneEvent,
     ThreadMetadata,
     ThreadStreamEvent,
     UserMessageItem,
 )
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -51,13 +53,24 @@ class Greeter(ChatKitServer[RequestContext]):
         int("SECRET")
 
 
+class Strict(ChatStore):
+    """Takes no long messages."""
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        if isinstance(item, UserMessageItem) and len(str(item.content)) > 1000:
+            raise HTTPException(413, "That is too much")
+        await super().add_thread_item(thread_id, item, context)
+
+
 @pytest.fixture
 def port(probe: Probe) -> Generator[int, None, None]:
     """The port of a server, which runs for the time of a test."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None, None]:
-        async with ChatStore(probe.url, auto_migrate=True) as store:
+        async with Strict(probe.url, auto_migrate=True) as store:
             app.state.server = Greeter(store)
             yield
 
@@ -84,6 +97,12 @@ def test_an_answer_is_streamed_and_can_be_loaded(port: int) -> None:
     assert "Hello" in json.dumps(events)
     status, threads = client.ask("threads.list")
     assert (status, len(threads["data"])) == (200, 1)
+
+
+def test_a_refusal_in_a_stream_is_an_event(port: int) -> None:
+    client = Client(port, "alice")
+    *_, last = client.stream("threads.create", input=user_input("x" * 1000))
+    assert (last["type"], last["message"]) == ("error", "That is too much")
 
 
 def test_what_is_absent_is_a_404_also_for_a_stream(port: int) -> None:
