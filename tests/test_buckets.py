@@ -1,5 +1,6 @@
 """The extra `attachments`: buckets, browsers that write to them, and large files."""
 
+import asyncio
 import json
 import re
 import sys
@@ -234,6 +235,29 @@ def test_a_url_for_google_cloud_storage_is_signed_without_asking_google(
     query = parse_qs(url.query)
     assert query["X-Goog-SignedHeaders"] == ["host"]  # so that browsers need no other
     assert query["X-Goog-Expires"] == [str(24 * 60 * 60)]
+
+
+def test_a_file_stays_when_two_messages_with_it_are_sent_at_the_same_time(
+    suite: Any, make_site: MakeSite
+) -> None:
+    site = make_site(straight_to_bucket=True)
+    announced = site.create()
+    assert put(announced["upload_descriptor"], b"hello") in TAKEN
+    attachments = site.store.attachments
+    store_incoming = attachments.store_incoming
+
+    async def overtaken(attachment: Any) -> Any:
+        attachments.store_incoming = store_incoming
+        stored = await store_incoming(attachment)
+        assert await asyncio.to_thread(send, suite, site, announced["id"]) == 200
+        return stored
+
+    attachments.store_incoming = overtaken
+    assert send(suite, site, announced["id"]) == 200
+    alice = suite.make_context("alice", "a-request")
+    download = attachments.download_url(announced["id"], alice)
+    assert site.fetch(download).body == b"hello"
+    assert site.stored == [b"hello"]
 
 
 # --- A bucket that is away

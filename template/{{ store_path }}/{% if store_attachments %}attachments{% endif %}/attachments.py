@@ -4,7 +4,6 @@
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -42,9 +41,6 @@ from .previews import MAX_BYTES, PREVIEW_TYPE, make_preview
 from .urls import SignedUrls
 
 logger = logging.getLogger(__name__)
-
-# The name of what a browser has sent to the bucket, once it is out of the browser's reach.
-_ACCEPTED = "accepted"
 
 # Stands in rows where a URL is signed anew at each load.
 _UNSIGNED = AnyUrl("https://files.invalid/")
@@ -214,19 +210,22 @@ class ChatAttachments(AttachmentStore[RequestContext]):
             UnfitFileError: The file is too large or of another type.
             FileStorageError: The bucket cannot be used.
         """
-        place = _place_of(attachment)
-        # First to where the browser's URL cannot change it any more. Always to the same
-        # name, so that an attempt that is interrupted can be made again.
-        with suppress(FileNotFoundError):
-            await self.files.rename(place, INCOMING, _ACCEPTED)
+        place, name = _place_of(attachment), new_name()
+        # What is checked is a copy, which the browser's URL cannot change. The original
+        # stays until the row names the copy: so an interrupted attempt can be repeated.
         try:
-            stored = await self.files.open(place, _ACCEPTED)
+            await self.files.copy(place, INCOMING, name)
         except FileNotFoundError:
             return None
+        stored = await self.files.open(place, name)
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)
         async for _ in check.checked(stored.chunks):
             pass
-        return await self._completed(attachment, place, _ACCEPTED)
+        return await self._completed(attachment, place, name)
+
+    async def delete_incoming(self, attachment: Attachment) -> None:
+        """Delete what a browser has sent, once the row names the checked copy."""
+        await self.files.delete(_place_of(attachment), INCOMING)
 
     async def delete_stored(self, attachment: Attachment) -> None:
         """Delete the file that `store_file` has stored, since there is no row for it."""

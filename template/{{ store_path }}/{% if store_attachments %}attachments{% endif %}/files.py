@@ -99,10 +99,10 @@ class Files:
         with _translated():
             return bytes(obstore.get(self._store, f"{place}/{name}").bytes())
 
-    async def rename(self, place: str, old: str, new: str) -> None:
-        """Give a file another name."""
+    async def copy(self, place: str, old: str, new: str) -> None:
+        """Store a file under another name, too."""
         with _translated():
-            await obstore.rename_async(self._store, f"{place}/{old}", f"{place}/{new}")
+            await obstore.copy_async(self._store, f"{place}/{old}", f"{place}/{new}")
 
     async def delete(self, place: str, name: str) -> None:
         """Delete a file, if it is there."""

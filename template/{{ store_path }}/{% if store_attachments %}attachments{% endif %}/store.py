@@ -58,10 +58,11 @@ class AttachmentChatStore(ChatStore):
             except UnfitFileError:
                 await self.delete_attachment(attachment_id, context)
                 raise
-            if stored is not None:
-                if not await self.mark_uploaded(owner, stored, payload):
-                    raise NotFoundError(f"Attachment {show(attachment_id)} not found")
+            if stored and await self.mark_uploaded(owner, stored, payload):
+                await self.attachments.delete_incoming(stored)
                 attachment = stored
+            else:  # another request may have stored it
+                attachment, _ = await self.load_row(owner, attachment_id)
         return self.attachments.signed(attachment, owner)
 
     async def save_attachment(
