@@ -75,7 +75,8 @@ class SchemaStatus:
             found = f"at version {self.applied}" if self.applied else "missing"
             return (
                 f"The chat store's tables are {found} in {self.database}; this code needs "
-                f"version {self.pending[-1].version}. Run `python -m {_PACKAGE} migrate`."
+                f"version {self.pending[-1].version}. Run `python -m {_PACKAGE} migrate`, or "
+                "`alembic upgrade head` if Alembic creates them."
             )
         if self.runs_with:
             return (
