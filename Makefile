@@ -11,6 +11,7 @@ help:  ## Show this list
 	@echo "make test   run all tests of the template, and the promises of each flavor (some minutes)"
 	@echo "make matrix run the full suite on every server and through a pooler, and old code on newer tables"
 	@echo "make cluster   replace servers, make them read-only, cut networks, and take nodes away from clusters"
+	@echo "make buckets   test attachments on buckets of S3 and Azure, and in a browser"
 	@echo "make updates   update projects that hold data, on each database"
 	@echo "make fuzz   send the example server what no client would, for some minutes"
 	@echo "make mutants   break the rendered Store in many ways, and see the rendered suite notice each"
@@ -43,6 +44,11 @@ cluster: $(VENV)/.installed
 fuzz: $(VENV)/.installed
 	scripts/install_servers.sh
 	$(VENV)/bin/python -m pytest -m fuzz
+
+.PHONY: buckets
+buckets: $(VENV)/.installed
+	scripts/install_servers.sh
+	$(VENV)/bin/python -m pytest -m buckets
 
 .PHONY: updates
 updates: $(VENV)/.installed

@@ -1,4 +1,7 @@
-"""The extra `attachments` in a browser, which sends files and shows them as ChatKit's client does."""
+"""The extra `attachments` in a browser, which sends files and shows them as ChatKit's client does.
+
+`make buckets` runs this.
+"""
 
 import asyncio
 import shutil
@@ -7,9 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from devtools.databases import give_up
 from devtools.rendered import imported
 from devtools.rendering import render, run
+
+pytestmark = pytest.mark.buckets
 
 # The page and its requests to the server come from 127.0.0.1; the files are at another origin.
 PAGE = """<!doctype html>

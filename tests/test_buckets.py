@@ -1,4 +1,7 @@
-"""The extra `attachments`: buckets, browsers that write to them, and large files."""
+"""The extra `attachments`: buckets, browsers that write to them, and large files.
+
+`make buckets` runs this.
+"""
 
 import asyncio
 import json
@@ -20,6 +23,8 @@ from devtools.databases import MissingError, give_up
 from devtools.forwarder import Forwarder
 from devtools.rendered import finish_script, imported, start_script, wait_until
 from devtools.rendering import render, run, write
+
+pytestmark = pytest.mark.buckets
 
 TAKEN = (200, 201)
 """How a bucket answers to a file."""
