@@ -47,7 +47,7 @@ fuzz: $(VENV)/.installed
 
 .PHONY: buckets
 buckets: $(VENV)/.installed
-	scripts/install_servers.sh
+	scripts/install_servers.sh chromium npm
 	$(VENV)/bin/python -m pytest -m buckets
 
 .PHONY: updates

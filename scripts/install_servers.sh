@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests talk to, a browser, and the tools that they need, where that
-# takes no questions: as root on Debian or Ubuntu. Elsewhere it does nothing, and the tests say what
-# they miss. The tests start their own instances, so the services of the packages are kept from
-# starting.
+# Installs the servers that the tests talk to, the tools that they need, and the packages that are named
+# as arguments, where that takes no questions: as root on Debian or Ubuntu. Elsewhere it does nothing,
+# and the tests say what they miss. The tests start their own instances, so the services of the packages
+# are kept from starting.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,8 +11,9 @@ has() { PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; }
 for packages in choices/database/*/testing/packages.sh; do
   . "$packages"
 done
-# Ubuntu's is a snap, which cannot be installed everywhere.
-has chromium || ! grep -qs '^ID=debian' /etc/os-release || missing+=(chromium)
+for package in "$@"; do
+  has "$package" || missing+=("$package")
+done
 has curl || missing+=(curl)  # the commands in docs/ use it
 if [ ${#missing[@]} = 0 ] || [ "$(id -u)" != 0 ] || ! has apt-get; then
   exit
