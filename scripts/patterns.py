@@ -169,8 +169,8 @@ def summary(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
 
 def totals(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
     """Make the table of the README: how many rules are kept in all."""
-    lines = [f"| rules kept | {' | '.join(PATTERNS)} |", f"|---|{'---|' * len(PATTERNS)}"]
-    lines.append(_counts("of all", [*verdicts["this template"]], verdicts))
+    lines = [f"| | {' | '.join(PATTERNS)} |", f"|---|{'---|' * len(PATTERNS)}"]
+    lines.append(_counts("promises kept", [*verdicts["this template"]], verdicts))
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ PICTURE = ROOT / "docs" / "picture.svg"
 COPY = "uvx copier copy ../copier-chatkit-store ."
 TEST = "python -m pytest tests/chat_store"
 
-WIDTH, SIZE, LINE = 96, 14, 20  # in characters, and in pixels
+WIDTH, SIZE, LINE = 84, 14, 20  # in characters, and in pixels
 LEFT_OUT = "…"
 
 
