@@ -137,9 +137,11 @@ class Projects:
         None if that has no more, or none on which the code of the version still runs.
         """
         code, tables = leg.versions
-        # What is between the Store and its server is the same for all that uses the Store.
-        is_detour = leg.place in database(FLAVORS[leg.flavor]["store_database"]).detours
-        extras = EXTRAS if in_full and not is_detour else ["store_sqlalchemy"]
+        # What is between the Store and its server is the same for all that uses the Store. Only an
+        # engine needs its extra, which through a pooler needs other options.
+        extras = EXTRAS if in_full else ["store_sqlalchemy"]
+        if leg.place in database(FLAVORS[leg.flavor]["store_database"]).detours:
+            extras = ["store_sqlalchemy"] if leg.place == "engine" else []
         depth = {"store_tests": "full" if in_full else "promises"}
         answers = {**FLAVORS[leg.flavor], **depth, **dict.fromkeys(extras, True)}
         project = self._render(code, answers)
