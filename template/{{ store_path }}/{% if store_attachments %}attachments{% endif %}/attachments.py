@@ -42,7 +42,7 @@ from .urls import SignedUrls
 
 logger = logging.getLogger(__name__)
 
-# Stands in rows where a URL is signed anew at each load.
+# Stored in place of a URL, which is signed each time the row is loaded.
 _UNSIGNED = AnyUrl("https://files.invalid/")
 
 

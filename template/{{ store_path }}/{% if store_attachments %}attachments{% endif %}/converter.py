@@ -5,7 +5,7 @@
     converter = AttachmentConverter(store.attachments)
     input_items = await converter.to_agent_input(items.data)
 
-It needs no request context: whoever could load the items may read their files.
+It needs no request context: only the owner can load the items that name the files.
 """
 
 import base64

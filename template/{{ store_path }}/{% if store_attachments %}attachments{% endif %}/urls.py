@@ -41,9 +41,10 @@ class SignedUrls:
         base: Where `file_routes` is mounted: "https://chat.example.com/files".
         secret: At least 32 characters, the same in all processes. Of several, the last
             one signs, and all are accepted.
-        upload_lifetime: How long an upload may be begun, at least; ten minutes more at
-            most, and a minute for clocks that differ.
-        view_lifetime: How long a file can be looked at, likewise.
+        upload_lifetime: How long an upload can be started with its URL. The URL stays
+            valid up to eleven minutes longer, so that it can be cached, and since clocks
+            differ.
+        view_lifetime: The same for looking at a file.
 
     Raises:
         ValueError: The URL or the secret cannot be used.
