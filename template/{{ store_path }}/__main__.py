@@ -2,19 +2,12 @@
 
 import argparse
 import asyncio
-import re
 import sys
-from typing import NoReturn
 
+from .command_line import Parser
 from .errors import ChatStoreError
 from .migrate import script
 from .store import ChatStore
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        # argparse quotes what it does not understand, which may be a URL.
-        super().error(re.sub(r"://\S*@", "://***@", message))
 
 
 def main() -> int:
@@ -44,11 +37,11 @@ def main() -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m {__package__}",
         description="Manage the tables of the chat store.",
     )
-    database = _Parser(add_help=False)
+    database = Parser(add_help=False)
     database.add_argument(
         "--url", help="the database; by default the environment variable CHAT_STORE_URL"
     )

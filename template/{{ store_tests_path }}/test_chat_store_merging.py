@@ -157,7 +157,7 @@ async def test_R41_an_object_that_was_not_loaded_replaces_everything_unless_it_i
 
 @pytest.mark.parametrize("is_purged", [False, True])
 @async_test
-async def test_R41_a_loaded_thread_that_was_deleted_is_not_made_anew(
+async def test_R41_a_loaded_thread_that_was_deleted_is_not_created_again(
     store: ChatStore, alice: RequestContext, probe: Probe, is_purged: bool
 ) -> None:
     await store.save_thread(a_thread(), alice)

@@ -88,7 +88,7 @@ async def apply(migration: Migration, connection: Connection) -> bool | None:
     if encoding != "UTF8":
         raise SchemaError(
             f"The database is encoded in {encoding}, which cannot hold every text. "
-            "Create it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            "Create it again: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
     if migration.is_outside:
         return await _apply_outside(migration, connection)

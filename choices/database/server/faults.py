@@ -253,7 +253,7 @@ def proxy(probe: Probe) -> Iterator[Proxy]:
         yield proxy
 
 
-async def start_anew(
+async def start_again(
     store: ChatStore, context: RequestContext, probe: Probe
 ) -> list[list[tuple[Any, ...]]]:
     """Save one of each under the ids of CALLS; give the rows of every table."""
@@ -332,7 +332,7 @@ async def test_R34_calls_succeed_over_a_slow_network(
     async with ChatStore(proxy.url(probe)) as remote:
         proxy.delay = 0.01
         for method, call in CALLS.items():
-            before = await start_anew(store, alice, probe)
+            before = await start_again(store, alice, probe)
             await finish(call(remote, alice), 30)
             assert (stored_rows(probe) != before) == (method in WRITES), method
 
@@ -346,7 +346,7 @@ async def test_R34_a_call_succeeds_wherever_its_connection_is_cut(
         kinds = [(0, "closed"), (0.5, "reset")]
         for towards, (share, way) in itertools.product(ENDS, kinds):
             for pieces in itertools.count():
-                before = await start_anew(store, alice, probe)
+                before = await start_again(store, alice, probe)
                 proxy.cut_once(towards, pieces, share, way)
                 await finish(CALLS[method](remote, alice))
                 assert (stored_rows(probe) != before) == (method in WRITES)
@@ -375,7 +375,7 @@ async def test_R31_a_write_finishes_though_its_task_is_cancelled_and_its_answer_
 ) -> None:
     async with ChatStore(proxy.url(probe)) as remote:
         for towards in ENDS:
-            before = await start_anew(store, alice, probe)
+            before = await start_again(store, alice, probe)
             proxy.cut_once(towards, pieces=0, share=0, way="reset")
             call = asyncio.ensure_future(WRITES[method](remote, alice))
             await asyncio.sleep(0)

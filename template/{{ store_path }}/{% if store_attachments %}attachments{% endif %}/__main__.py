@@ -7,6 +7,7 @@ import asyncio
 import sys
 from datetime import timedelta
 
+from ..command_line import Parser
 from ..errors import ChatStoreError
 from ..store import ChatStore
 from .files import Files
@@ -49,7 +50,7 @@ def main() -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m {__package__}", description="Look after the attached files."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -91,7 +91,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         self._upload_lifetime = upload_lifetime
         self._straight_to_bucket = straight_to_bucket
         if straight_to_bucket:
-            self.files.require_bucket()
+            self.files.require_bucket()  # now, and not at the first upload
 
     # --- chatkit.store.AttachmentStore
 
@@ -198,7 +198,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         place, name = _place_of(attachment), new_name()
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)
         await self.files.write(place, name, check.checked(content))
-        return await self._completed(attachment, place, name)
+        return await self._completed(attachment, place, name, check.size)
 
     async def store_incoming(self, attachment: Attachment) -> Attachment | None:
         """Check what a browser has sent straight to the bucket.
@@ -221,7 +221,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)
         async for _ in check.checked(stored.chunks):
             pass
-        return await self._completed(attachment, place, name)
+        return await self._completed(attachment, place, name, check.size)
 
     async def delete_incoming(self, attachment: Attachment) -> None:
         """Delete what a browser has sent, once the row names the checked copy."""
@@ -273,9 +273,9 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         return str(url).startswith(f"{self.urls.base}/")
 
     async def _completed(
-        self, attachment: Attachment, place: str, name: str
+        self, attachment: Attachment, place: str, name: str, size: int
     ) -> Attachment:
-        if attachment.mime_type in IMAGE_TYPES:
+        if attachment.mime_type in IMAGE_TYPES and size <= MAX_BYTES:
             try:
                 await self._add_preview(place, name)
             except FileStorageError as error:
@@ -286,8 +286,6 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         )
 
     async def _add_preview(self, place: str, name: str) -> None:
-        if (await self.files.open(place, name)).size > MAX_BYTES:
-            return
         if preview := await make_preview(lambda: self.files.read_now(place, name)):
             await self.files.write(place, _preview_of(name), _once(preview))
 

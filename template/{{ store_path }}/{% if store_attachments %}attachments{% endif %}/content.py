@@ -52,12 +52,15 @@ class ContentCheck:
     Args:
         mime_type: What the file is said to be.
         max_bytes: How large it may be.
+
+    Attributes:
+        size: How many bytes have come.
     """
 
     def __init__(self, mime_type: str, max_bytes: int) -> None:
         self._mime_type = mime_type
         self._max_bytes = max_bytes
-        self._size = 0
+        self.size = 0
         self._head = b""
 
     async def checked(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -67,8 +70,8 @@ class ContentCheck:
             UnfitFileError: It is too large, or of another type.
         """
         async for chunk in content:
-            self._size += len(chunk)
-            if self._size > self._max_bytes:
+            self.size += len(chunk)
+            if self.size > self._max_bytes:
                 raise UnfitFileError(413, f"A file may have {self._max_bytes:,} bytes")
             if is_text(self._mime_type) and b"\0" in chunk:
                 raise self._wrong_type()

@@ -147,19 +147,21 @@ class Files:
                     found[place] = found.get(place, False) or name == INCOMING
         return found
 
-    def require_bucket(self) -> None:
-        """Make sure that browsers can send files here by themselves.
+    def require_bucket(self) -> AzureStore | GCSStore | S3Store:
+        """Return the bucket, to which browsers can send files by themselves.
 
         Raises:
             ValueError: The files are on disk or in memory.
         """
-        self._bucket()
+        if isinstance(self._store, (AzureStore, GCSStore, S3Store)):
+            return self._store
+        raise ValueError("straight_to_bucket needs a URL with s3://, gs:// or az://")
 
     async def sign_upload(self, place: str, name: str, lifetime: timedelta) -> str:
         """Make a URL for a PUT that goes straight to the bucket."""
         with _translated():
-            path = f"{place}/{name}"
-            return await obstore.sign_async(self._bucket(), "PUT", path, lifetime)
+            bucket, path = self.require_bucket(), f"{place}/{name}"
+            return await obstore.sign_async(bucket, "PUT", path, lifetime)
 
     @property
     def upload_headers(self) -> dict[str, str]:
@@ -173,11 +175,6 @@ class Files:
         async for batch in listed:
             for file in batch:
                 yield file
-
-    def _bucket(self) -> AzureStore | GCSStore | S3Store:
-        if isinstance(self._store, (AzureStore, GCSStore, S3Store)):
-            return self._store
-        raise ValueError("straight_to_bucket needs a URL with s3://, gs:// or az://")
 
 
 def new_place() -> str:

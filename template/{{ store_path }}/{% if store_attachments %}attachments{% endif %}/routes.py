@@ -27,7 +27,7 @@ from ..context import RequestContext, owner_id
 from .files import FileStorageError, StoredFile
 from .form import FormFile, read_file
 from .store import AttachmentChatStore
-from .urls import UrlError
+from .urls import Action, UrlError
 
 logger = logging.getLogger(__name__)
 
@@ -93,10 +93,7 @@ class _Routes:
 
     async def upload(self, request: Request) -> Response:
         """Take the file of an attachment that `create_attachment` has described."""
-        store = self._store()
-        token = request.path_params["token"]
-        owner, attachment_id = store.attachments.urls.read("upload", token)
-        attachment, payload = await store.load_row(owner, attachment_id)
+        store, owner, attachment, payload = await self._find("upload", request)
         if attachment.upload_descriptor is None:
             raise HTTPException(409, "This file was uploaded before")
         file = await read_file(request)
@@ -126,20 +123,14 @@ class _Routes:
 
     async def preview(self, request: Request) -> Response:
         """Show an image, made small."""
-        store = self._store()
-        token = request.path_params["token"]
-        owner, attachment_id = store.attachments.urls.read("preview", token)
-        attachment, _ = await store.load_row(owner, attachment_id)
+        store, _, attachment, _ = await self._find("preview", request)
         stored, mime_type = await store.attachments.open_preview(attachment)
         headers = {"Cache-Control": "private, max-age=600"}
         return _send(stored, mime_type, headers)
 
     async def download(self, request: Request) -> Response:
         """Send a file, to be saved."""
-        store = self._store()
-        token = request.path_params["token"]
-        owner, attachment_id = store.attachments.urls.read("download", token)
-        attachment, _ = await store.load_row(owner, attachment_id)
+        store, _, attachment, _ = await self._find("download", request)
         stored = await store.attachments.open(attachment)
         name = quote(attachment.name, safe="")
         headers = {
@@ -147,6 +138,15 @@ class _Routes:
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         }
         return _send(stored, attachment.mime_type, headers)
+
+    async def _find(
+        self, action: Action, request: Request
+    ) -> tuple[AttachmentChatStore, str, Attachment, str]:
+        # Gives the Store, and the owner, the attachment and the payload that a URL is for.
+        store = self._store()
+        token = request.path_params["token"]
+        owner, attachment_id = store.attachments.urls.read(action, token)
+        return store, owner, *await store.load_row(owner, attachment_id)
 
     async def _take(
         self,

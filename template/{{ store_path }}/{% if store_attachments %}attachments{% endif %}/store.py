@@ -173,9 +173,11 @@ class AttachmentChatStore(ChatStore):
     async def _require_few(self, owner: str) -> None:
         most = self.attachments.max_files_per_day
         yesterday = datetime.now(UTC) - timedelta(days=1)
-        async with self.connected() as database:
-            params = (owner, yesterday, most)
-            rows = await database.read(statements.NEW_ATTACHMENTS, params, owner=owner)
+        params = (owner, yesterday, most)
+        self._begin_call()
+        rows = await self._database.read(
+            statements.NEW_ATTACHMENTS, params, owner=owner
+        )
         if len(rows) >= most:
             raise UnfitFileError(429, f"{most} files may be attached in 24 hours")
 

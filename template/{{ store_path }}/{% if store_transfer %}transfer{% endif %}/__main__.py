@@ -2,24 +2,17 @@
 # deletes this directory, with your edits.
 """The command line: `python -m chat_store.transfer export FILE`, or `import FILE`."""
 
-import argparse
 import asyncio
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
-from typing import IO, NoReturn
+from typing import IO
 
+from ..command_line import Parser
 from ..errors import ChatStoreError
 from ..store import ChatStore
 from . import export_rows, import_rows
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        # argparse quotes what it does not understand, which may be a URL.
-        super().error(re.sub(r"://\S*@", "://***@", message))
 
 
 def main() -> int:
@@ -29,7 +22,7 @@ def main() -> int:
         The exit status: 0 where all is well, 1 where the database or the file cannot be
         used, 2 where the command line or the URL is wrong, 130 after an interruption.
     """
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m {__package__}",
         description="Carry all rows to another database, through a file of JSON Lines. "
         "Stop the servers first. After an interruption, the same command continues.",

@@ -11,13 +11,13 @@ import asyncio
 import importlib
 import inspect
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
+from ..command_line import Parser
 from ..errors import ChatStoreError
 from ..store import ChatStore
 from . import Counts, DeleteFile, Expired, adopt, expire, export, owners
@@ -26,12 +26,6 @@ from .leftovers import remove_leftovers
 from .rows import attachments_of, connected, count_in, threads_of
 
 Command: TypeAlias = Callable[[ChatStore, argparse.Namespace], Coroutine[Any, Any, int]]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        # argparse quotes what it does not understand, which may be a URL.
-        super().error(re.sub(r"://\S*@", "://***@", message))
 
 
 def main() -> int:
@@ -58,7 +52,7 @@ def main() -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m {__package__}",
         description="Show what one owner has, take it out, give it away or erase it; and "
         "delete what is old. An owner is what owner_id(context) returns for a request.",

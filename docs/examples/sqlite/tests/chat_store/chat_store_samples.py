@@ -51,7 +51,7 @@ def with_text(sample: Model, text: str) -> Model:
 def _values(
     schema: Schema, types: dict[str, Schema], inside: tuple[str, ...]
 ) -> list[Any]:
-    # None at all means that there is no value so deep inside: widgets may nest for ever.
+    # None at all means that there is no value so deep inside: widgets may nest without limit.
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if name in inside or len(inside) == 3:
