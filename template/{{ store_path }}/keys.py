@@ -35,8 +35,7 @@ _ITEM_KINDS: dict[str, StoreItemType] = {
 def is_key(text: str) -> bool:
     """Tell whether an id or an owner can be stored and found again exactly.
 
-    Returns:
-        True for 1 to 255 characters without U+0000 and without lone surrogates.
+    It can if it has 1 to 255 characters, without U+0000 and lone surrogates.
     """
     if not 1 <= len(text) <= MAX_KEY_LENGTH or "\0" in text:
         return False
@@ -48,9 +47,8 @@ def is_key(text: str) -> bool:
 def show(text: str) -> str:
     """Return what a client has sent as errors and logs show it.
 
-    Returns:
-        The text itself, if it is printable and could be a key; else its beginning,
-        escaped, so that it can neither forge a line nor fill the log.
+    What is long or not printable is cut and escaped, so that it can neither forge a
+    line nor fill the log.
     """
     if len(text) <= MAX_KEY_LENGTH and text.isprintable():
         return text
@@ -58,11 +56,7 @@ def show(text: str) -> str:
 
 
 def require_key(text: str) -> str:
-    """Return an id that can be stored.
-
-    Raises:
-        ValueError: It cannot be a key.
-    """
+    """Return an id, or raise a ValueError if it cannot be a key."""
     if not is_key(text):
         raise ValueError(
             f"{show(text)} cannot be an id: it has {len(text)} characters, and must have 1 to "
@@ -88,11 +82,8 @@ def prefix_of(kind: str) -> str:
 def read(context: object, path: str) -> object:
     """Follow a dotted path, such as "principal.user.id", through a request context.
 
-    A context may be a dataclass, a model, a dict or a framework's object: each step is
-    an attribute or a key, whatever the class.
-
-    Returns:
-        The value, or None where a step is missing.
+    Each step is an attribute or a key, whatever the class. Where one is missing, the
+    value is None.
     """
     value = context
     for name in path.split("."):
@@ -101,14 +92,9 @@ def read(context: object, path: str) -> object:
 
 
 def read_owner(context: object, path: str) -> str:
-    """Read the owner of a request's rows from its context.
+    """Read the owner of a request's rows from its context; arguments as for `read`.
 
-    Args:
-        context: The request context.
-        path: Where the owner is, as for `read`.
-
-    Returns:
-        The owner; integers and UUIDs are written out.
+    Integers and UUIDs are written out.
 
     Raises:
         OwnerError: The owner is missing or empty (there is no shared default), of

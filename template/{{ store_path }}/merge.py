@@ -20,6 +20,7 @@ from .database import Database
 from .errors import DatabaseError
 from .keys import show
 
+# A row: the ChatStore's id, the owner, and the thread's id.
 Key: TypeAlias = "tuple[UUID, str, str]"
 
 # Beside the fields of the object, where pydantic also keeps cached properties: it is
@@ -32,17 +33,11 @@ _MAX_TRIES = 1000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a thread object when it was last loaded or saved.
+    """The state of a thread object when it was last loaded or saved."""
 
-    Attributes:
-        key: Which row: the id of the ChatStore, the owner and the thread's id.
-        row: The payload of the row then.
-        own: The payload of the object then; None if it is what the row reads as.
-    """
-
-    key: Key
-    row: str
-    own: str | None
+    key: Key  # of the row
+    row: str  # the row's payload then
+    own: str | None  # the object's payload then; None if it is what the row reads as
 
 
 def remember(thread: ThreadMetadata, snapshot: Snapshot) -> None:
@@ -66,13 +61,8 @@ async def save(
 ) -> bool:
     """Save a thread, and let it remember its new state.
 
-    Args:
-        database: Where the row is.
-        thread: The thread. It may be changed again meanwhile.
-        snapshot: Its last snapshot of this row.
-        key: Which row.
-        created_at: When the thread was made.
-        payload: The thread's state, as it is to be saved.
+    `snapshot` and `payload` are its states: the last that it remembers, and the one to
+    be saved. The object itself may be changed again meanwhile.
 
     Returns:
         False if the thread was deleted.

@@ -37,13 +37,7 @@ class Writes:
         self._callers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     async def run(self, write: Coroutine[Any, Any, T]) -> T:
-        """Start a write and wait for it.
-
-        Raises:
-            asyncio.CancelledError: The task was cancelled meanwhile; a write that fails
-                after that is logged.
-            DatabaseTimeoutError: The write did not end in time; it may still succeed.
-        """
+        """Start a write and wait for it, as `finish` does."""
         task = asyncio.create_task(write)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -86,16 +80,10 @@ async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:
     scope is not: the call returns, and anyio raises at the caller's next checkpoint, so
     that several writes in a row succeed.
 
-    Args:
-        task: The task; it goes on when this function gives up.
-        timeout: The longest wait, in seconds, or None.
-
-    Returns:
-        What the task returns.
-
     Raises:
-        asyncio.CancelledError: The calling task was cancelled meanwhile.
-        DatabaseTimeoutError: The task did not end in time.
+        asyncio.CancelledError: The calling task was cancelled meanwhile. A failure of
+            the task is then logged.
+        DatabaseTimeoutError: The task did not end within `timeout` seconds; it goes on.
     """
     clock = asyncio.get_running_loop().time
     deadline = math.inf if timeout is None else clock() + timeout

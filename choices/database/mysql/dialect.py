@@ -44,11 +44,7 @@ _QUOTES_NO_VALUES = {
 
 
 def parse_url(url: str) -> Target:
-    """Read a URL.
-
-    Raises:
-        ValueError: It cannot be read, or `tls_ca` cannot.
-    """
+    """Read a URL, or raise a ValueError."""
     schemes = ("mysql", "mariadb")
     parts = _split_url(url, schemes, (DRIVER,), "MySQL and MariaDB", _EXAMPLE)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -21,7 +21,6 @@ from . import statements
 from .connections import MEMORY, Workers, code, connect
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
-from .turns import NOBODY, Turns
 
 T = TypeVar("T")
 
@@ -51,14 +50,7 @@ class DatabaseOptions(TypedDict, total=False):
 class Database:
     """A SQLite database.
 
-    Args:
-        url: As the module says.
-        pool_size: As in `DatabaseOptions`.
-        pool_timeout: As in `DatabaseOptions`.
-        synchronous: As in `DatabaseOptions`.
-
-    Raises:
-        ValueError: The URL, or an option, cannot be used.
+    Its options are those of `DatabaseOptions`. A ValueError says what cannot be used.
     """
 
     def __init__(
@@ -69,19 +61,19 @@ class Database:
         pool_timeout: float = 10.0,
         synchronous: Literal["full", "normal"] = "full",
     ) -> None:
-        if pool_size < 1:
-            raise ValueError(f"pool_size must be at least 1, not {pool_size}")
-        if not pool_timeout > 0:
-            raise ValueError(
-                f"pool_timeout must be more than 0 seconds, not {pool_timeout}"
-            )
+        for name, value in (("pool_size", pool_size), ("pool_timeout", pool_timeout)):
+            if not value > 0:
+                raise ValueError(f"{name} must be more than 0, not {value}")
         if synchronous not in ("full", "normal"):
             raise ValueError(
                 f"synchronous must be 'full' or 'normal', not {synchronous!r}"
             )
         self._path = _parse(url)
         self._timeout = pool_timeout
-        self._turns = Turns(_READS_OF_AN_OWNER)
+        # The reads of an owner hold their semaphore: with the last one it vanishes.
+        self._limits: weakref.WeakValueDictionary[str, asyncio.Semaphore] = (
+            weakref.WeakValueDictionary()
+        )
         self._is_missing = False  # when its migrations were last listed
         make = partial(connect, self._path, synchronous, pool_timeout)
         self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=4)
@@ -109,21 +101,14 @@ class Database:
                 await asyncio.to_thread(workers.disconnect)
 
     async def read(
-        self,
-        statement: str,
-        params: Sequence[object] = (),
-        *,
-        owner: str = NOBODY,
+        self, statement: str, params: Sequence[object] = (), *, owner: str = ""
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
         Args:
             statement: From `statements.py`.
             params: Its parameters, in order.
-            owner: Whose call it is, as in `turns.py`.
-
-        Returns:
-            The rows.
+            owner: Whose call it is; empty for what serves nobody in particular.
 
         Raises:
             DatabaseTimeoutError: No thread became free in time.
@@ -132,22 +117,18 @@ class Database:
         fetch = partial(_fetch, statement, _bind(params))
 
         async def read() -> list[tuple[Any, ...]]:
-            async with self._turns.of(owner):
+            async with self._limit(owner):
                 return await self._readers.run(fetch)
 
         return await self._call(read(), self._timeout)
 
-    async def write(
-        self, *steps: tuple[str, Sequence[object]], owner: str = NOBODY
-    ) -> int:
-        """Run statements in one transaction.
+    async def write(self, *steps: tuple[str, Sequence[object]], owner: str = "") -> int:
+        """Run statements in one transaction; arguments and errors as for `read`.
 
-        Args:
-            steps: Statements from `statements.py`, each with its parameters.
-            owner: Not used: writes that wait share a commit.
+        `owner` is not used: writes that wait share a commit.
 
         Returns:
-            How many rows they changed, once the commit is on disk. Raises as `read`.
+            How many rows they changed, once the commit is on disk.
         """
         bound = [(statement, _bind(params)) for statement, params in steps]
 
@@ -157,12 +138,7 @@ class Database:
         return await self._call(self._writers.run(execute))
 
     async def applied_migrations(self) -> dict[int, int]:
-        """List the migrations that the database has seen.
-
-        Returns:
-            For each version, the oldest code that runs on it; empty for a database that
-            is empty or does not exist.
-        """
+        """Return the versions that were applied, each with the oldest code it serves."""
         exists = await asyncio.to_thread(os.path.exists, self._path)
         self._is_missing = self._path != MEMORY and not exists
         if self._is_missing:
@@ -174,11 +150,7 @@ class Database:
         return False
 
     async def apply(self, migration: Migration) -> bool:
-        """Apply a migration and record it, unless that has been done.
-
-        Returns:
-            Whether this call applied it; False where another process was faster.
-        """
+        """Apply and record a migration; False if another process has done it."""
         cancelled = threading.Event()
         try:
             if self._path != MEMORY:
@@ -201,6 +173,14 @@ class Database:
             ) from None
         except (sqlite3.Error, OSError) as error:
             raise self._describe(error) from None
+
+    def _limit(self, owner: str) -> asyncio.Semaphore:
+        # Reads wait in one queue for a thread. So that no owner keeps the others waiting,
+        # each has only some of them in it (R44).
+        semaphore = self._limits.get(owner)
+        if semaphore is None:
+            semaphore = self._limits[owner] = asyncio.Semaphore(_READS_OF_AN_OWNER)
+        return semaphore
 
     def _describe(self, error: sqlite3.Error | OSError) -> DatabaseError:
         if code(error) == sqlite3.SQLITE_BUSY:

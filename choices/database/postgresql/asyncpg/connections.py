@@ -52,11 +52,7 @@ class DriverOptions(TypedDict, total=False):
 
 
 class Connection:
-    """A connection, for the time of a call.
-
-    Args:
-        raw: asyncpg's connection.
-    """
+    """A connection, for the time of a call."""
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
@@ -92,11 +88,6 @@ class Connections:
         url: As asyncpg reads it; None where a pool is given.
         size: The most connections.
         timeout: How long it may take to connect, and to disconnect, in seconds.
-        pool: As in `DriverOptions`.
-        prepared_statements: As in `DriverOptions`.
-
-    Raises:
-        ValueError: The URL's options cannot be read, or asyncpg lacks one.
     """
 
     def __init__(

@@ -58,12 +58,12 @@ def prepare() -> None:
 
 
 def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
-    """Write a model as the payload that is stored.
+    """Write a model as the payload that is stored, without changing it.
 
     Args:
         adapter: THREAD, ITEM or ATTACHMENT. THREAD leaves out the `items` of a
             `Thread`, which the server passes to `save_thread` too.
-        value: The model; it is not changed.
+        value: The model.
         name: What to call it in an error, such as "Item msg_1".
 
     Raises:
@@ -121,10 +121,7 @@ def load_all(
 ) -> list[T]:
     """Read the models of a page; one that cannot be read is logged and left out.
 
-    Args:
-        adapter: As for `dump`.
-        rows: The id and the payload of each model.
-        what: What they are, such as "Item".
+    `rows` are ids and payloads, and `what` is what they are, such as "Item".
     """
     with suppress(ValidationError):
         text = ",".join([to_text(payload) for _, payload in rows])

@@ -50,33 +50,19 @@ class DriverOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Target:
-    """Where the database is.
+    """Where the database is."""
 
-    Attributes:
-        hosts: Each a name and a port; the first that answers is used.
-        user: Who connects.
-        password: The password, or "".
-        database: The database's name.
-        socket: The path of a Unix socket to use instead of the hosts, or None.
-        tls: The settings of TLS, or None for a connection without.
-        requires_tls: Whether a server without TLS is refused.
-    """
-
-    hosts: tuple[tuple[str, int], ...]
+    hosts: tuple[tuple[str, int], ...]  # the first that answers is used
     user: str
     password: str = field(repr=False)
     database: str
-    socket: str | None
-    tls: ssl.SSLContext | None
-    requires_tls: bool
+    socket: str | None  # the path of a Unix socket to use instead of the hosts
+    tls: ssl.SSLContext | None  # or a connection without
+    requires_tls: bool  # whether a server without TLS is refused
 
 
 class Connection:
-    """A connection, set up for the Store, with the statements that it has prepared.
-
-    Args:
-        raw: asyncmy's connection.
-    """
+    """A connection, set up for the Store, with the statements that it has prepared."""
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
@@ -87,11 +73,7 @@ class Connection:
         self._prepared: dict[str, Any] = {}
 
     async def set_up(self, lock_timeout: int) -> None:
-        """Set the session up.
-
-        Args:
-            lock_timeout: How long a statement waits for a lock, in whole seconds.
-        """
+        """Set the session up; a statement waits for a lock `lock_timeout` seconds."""
         asked = "'max_allowed_packet', 'wsrep_on', 'read_only', 'innodb_read_only'"
         known = dict(
             await self.fetch(f"SHOW VARIABLES WHERE variable_name IN ({asked})")
@@ -288,11 +270,7 @@ class Connections:
         raise AssertionError("there is no host")
 
     async def _connect_to(
-        self,
-        target: Target,
-        number: int,
-        seconds: float,
-        tls: ssl.SSLContext | None,
+        self, target: Target, number: int, seconds: float, tls: ssl.SSLContext | None
     ) -> Connection:
         host, port = target.hosts[number]
         raw: RawConnection = _asyncmy.Connection(

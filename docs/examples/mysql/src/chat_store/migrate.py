@@ -29,18 +29,11 @@ _PACKAGE = __name__.rpartition(".")[0]
 
 @dataclass(frozen=True)
 class Migration:
-    """One step of the schema.
+    """One step of the schema."""
 
-    Attributes:
-        version: The schema's version after it, from 1.
-        name: The file's name without its ending, such as "0001_tables".
-        runs_with: The oldest version whose code still runs on the result.
-        sql: The file's text.
-    """
-
-    version: int
-    name: str
-    runs_with: int
+    version: int  # of the schema after it
+    name: str  # of the file, such as "0001_tables"
+    runs_with: int  # the oldest version whose code still runs on the result
     sql: str
 
     @property
@@ -51,22 +44,13 @@ class Migration:
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """How the tables and this code relate.
+    """How the tables and this code relate."""
 
-    Attributes:
-        database: What messages call the database.
-        applied: The version of the tables; 0 where there are none.
-        known: The version of this code.
-        runs_with: The oldest code that the tables still serve, where this code is too
-            old for them; otherwise 0.
-        pending: The migrations that are missing, oldest first.
-    """
-
-    database: str
-    applied: int
-    known: int
-    runs_with: int
-    pending: list[Migration]
+    database: str  # as messages call it
+    applied: int  # the version of the tables; 0 where there are none
+    known: int  # the version of this code
+    runs_with: int  # where this code is too old: the oldest that is not; otherwise 0
+    pending: list[Migration]  # those that are missing, oldest first
 
     @property
     def problem(self) -> str | None:
@@ -87,10 +71,7 @@ class SchemaStatus:
 
 
 def load() -> list[Migration]:
-    """Read the SQL files.
-
-    Returns:
-        The migrations, oldest first.
+    """Read the migrations, oldest first.
 
     Raises:
         SchemaError: There are none (the package was installed without them), or two have
@@ -134,18 +115,12 @@ async def status(database: "Database") -> SchemaStatus:
         applied=max(applied, default=0),
         known=migrations[-1].version,
         runs_with=max((need for need in unknown if need not in versions), default=0),
-        pending=[
-            migration for migration in migrations if migration.version not in applied
-        ],
+        pending=[one for one in migrations if one.version not in applied],
     )
 
 
 async def require_current(database: "Database") -> None:
-    """Refuse tables that this code must not use.
-
-    Raises:
-        SchemaError: They are outdated or too new; the message says what to run.
-    """
+    """Raise a SchemaError where this code must not use the tables."""
     if problem := (await status(database)).problem:
         raise SchemaError(problem)
 
@@ -153,15 +128,7 @@ async def require_current(database: "Database") -> None:
 async def apply_pending(
     database: "Database", on_progress: Callable[[str], None] | None = None
 ) -> list[str]:
-    """Apply the migrations that are missing, oldest first.
-
-    Args:
-        database: A connected database.
-        on_progress: Is given the name of each migration before it is applied.
-
-    Returns:
-        The names of those that this call applied; another process may apply some.
-    """
+    """Apply the migrations that are missing, as `ChatStore.migrate` says."""
     applied: list[str] = []
     for migration in (await status(database)).pending:
         if on_progress is not None:
@@ -172,14 +139,9 @@ async def apply_pending(
 
 
 def split(sql: str) -> list[str]:
-    """Divide SQL into its statements, for what runs one at a time.
+    """Divide a migration, or a `script`, into its statements, without semicolons.
 
-    Args:
-        sql: A migration's, or a `script`; a line that ends with a semicolon ends a
-            statement.
-
-    Returns:
-        The statements, without their semicolons.
+    A statement ends with a line that ends with a semicolon.
     """
     parts = re.split(r";$", sql, flags=re.MULTILINE)
     return [part.strip() for part in parts if part.strip()]
@@ -188,11 +150,7 @@ def split(sql: str) -> list[str]:
 def script(migrations: Sequence[Migration]) -> str:
     """Write migrations as SQL, for a DBA or another migration tool.
 
-    Args:
-        migrations: The migrations, oldest first; `load()` gives all of them.
-
-    Returns:
-        The statements, with those that record each migration; no BEGIN and no COMMIT.
+    The script records each migration, and has no BEGIN and no COMMIT.
     """
     parts = [f"{statements.CREATE_MIGRATIONS.strip()};\n"]
     for migration in migrations:

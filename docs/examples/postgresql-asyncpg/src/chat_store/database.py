@@ -13,14 +13,13 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, TypeVar, Unpack
+from weakref import WeakValueDictionary
 
 from . import dialect, statements
 from .connections import DRIVER_ERRORS, Connection, Connections, DriverOptions
 from .errors import DatabaseError, DatabaseTimeoutError
 from .migrate import Migration
-from .turns import NOBODY, Turns
 
 T = TypeVar("T")
 
@@ -45,18 +44,9 @@ class DatabaseOptions(DriverOptions, total=False):
 
 
 class Database:
-    """A database on a server.
+    """A database on a server, at a URL of `dialect.py`.
 
-    Args:
-        url: As `dialect.py` says; not used where a pool or connections are given.
-        pool_size: As in `DatabaseOptions`.
-        pool_timeout: As in `DatabaseOptions`.
-        statement_timeout: As in `DatabaseOptions`.
-        connections: As in `DatabaseOptions`.
-        options: What `DriverOptions` in `connections.py` lists.
-
-    Raises:
-        ValueError: The URL, or an option, cannot be used.
+    Its options are those of `DatabaseOptions`. A ValueError says what cannot be used.
     """
 
     name = "the database"
@@ -71,14 +61,13 @@ class Database:
         connections: Connections | None = None,
         **options: Unpack[DriverOptions],
     ) -> None:
-        if pool_size < 1:
-            raise ValueError(f"pool_size must be at least 1, not {pool_size}")
         for name, value in (
+            ("pool_size", pool_size),
             ("pool_timeout", pool_timeout),
             ("statement_timeout", statement_timeout),
         ):
             if not value > 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+                raise ValueError(f"{name} must be more than 0, not {value}")
         if connections is None:
             target = None if options.get("pool") else dialect.parse_url(url)
             connections = Connections(target, pool_size, pool_timeout, **options)
@@ -93,22 +82,20 @@ class Database:
             "be reached."
         )
         self._no_answer = f"The server did not answer within {statement_timeout:g} s."
-        self._turns = Turns(pool_size)
         self._reads: set[asyncio.Task[Any]] = set()
+        self._pool_size = pool_size
+        # The calls of an owner hold their semaphore: with the last one it vanishes.
+        self._limits: WeakValueDictionary[str, asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )
 
     async def open(self) -> None:
-        """Connect, also to a server that is still starting, or full for a moment.
-
-        Raises:
-            DatabaseError: The server cannot be reached in time, or refuses.
-        """
+        """Connect, also to a server that is still starting, or full for a moment."""
+        no_answer = f"The server did not answer within {self._pool_timeout:g} s."
 
         async def attempt(remaining: float) -> None:
             # Where something answers at all, it has a moment to say what is wrong.
-            with _Deadline(
-                max(remaining, 1.0),
-                f"The server did not answer within {self._pool_timeout:g} s.",
-            ):
+            with _Deadline(max(remaining, 1.0), no_answer):
                 await self._connections.open()
 
         await self._retry(attempt)
@@ -120,11 +107,7 @@ class Database:
         await self._connections.close()
 
     async def read(
-        self,
-        statement: str,
-        params: Sequence[object] = (),
-        *,
-        owner: str = NOBODY,
+        self, statement: str, params: Sequence[object] = (), *, owner: str = ""
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
@@ -134,10 +117,7 @@ class Database:
         Args:
             statement: From `statements.py`.
             params: Its parameters, in order.
-            owner: Whose call it is, as in `turns.py`.
-
-        Returns:
-            The rows.
+            owner: Whose call it is; empty for what serves nobody in particular.
 
         Raises:
             DatabaseTimeoutError: No connection became free, or no answer came, in time.
@@ -149,28 +129,17 @@ class Database:
 
         return await self._start_read(fetch, owner)
 
-    async def write(
-        self, *steps: tuple[str, Sequence[object]], owner: str = NOBODY
-    ) -> int:
-        """Run statements in one transaction.
-
-        Args:
-            steps: Statements from `statements.py`, each with its parameters.
-            owner: Whose call it is, as in `turns.py`.
+    async def write(self, *steps: tuple[str, Sequence[object]], owner: str = "") -> int:
+        """Run statements in one transaction; arguments and errors as for `read`.
 
         Returns:
-            How many rows they changed, once the server has committed. Raises as `read`.
+            How many rows they changed, once the server has committed.
         """
         execute = partial(_execute, steps)
         return await self._call(execute, self._statement_timeout, owner)
 
     async def applied_migrations(self) -> dict[int, int]:
-        """List the migrations that the database has seen.
-
-        Returns:
-            For each version, the oldest code that runs on it; empty for an empty
-            database.
-        """
+        """Return the versions that were applied, each with the oldest code it serves."""
         return await self._start_read(_list_migrations)
 
     async def is_exposed(self) -> bool:
@@ -178,18 +147,14 @@ class Database:
         return await self._start_read(dialect.is_exposed)
 
     async def apply(self, migration: Migration) -> bool:
-        """Apply a migration and record it, unless that has been done.
-
-        Returns:
-            Whether this call applied it; False where another process was faster.
-        """
+        """Apply and record a migration; False if another process has done it."""
         apply = partial(dialect.apply, migration)
         while (applied := await self._call(apply, None)) is None:
             await asyncio.sleep(0.05)  # another process is migrating
         return applied
 
     async def _start_read(
-        self, action: Callable[[Connection], Awaitable[T]], owner: str = NOBODY
+        self, action: Callable[[Connection], Awaitable[T]], owner: str = ""
     ) -> T:
         call = self._call(action, self._statement_timeout, owner)
         task = asyncio.create_task(call)
@@ -201,7 +166,7 @@ class Database:
         self,
         action: Callable[[Connection], Awaitable[T]],
         seconds: float | None,
-        owner: str = NOBODY,
+        owner: str = "",
     ) -> T:
         return await self._retry(partial(self._attempt, action, seconds, owner))
 
@@ -221,6 +186,14 @@ class Database:
             await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
             attempts += 1
 
+    def _limit(self, owner: str) -> asyncio.Semaphore:
+        # Calls wait in one queue for a connection. So that no owner keeps the others
+        # waiting, each has at most `pool_size` calls in it (R44).
+        semaphore = self._limits.get(owner)
+        if semaphore is None:
+            semaphore = self._limits[owner] = asyncio.Semaphore(self._pool_size)
+        return semaphore
+
     async def _attempt(
         self,
         action: Callable[[Connection], Awaitable[T]],
@@ -232,7 +205,7 @@ class Database:
         deadline = _Deadline(max(remaining, 0.001), self._no_connection)
         try:
             with deadline:
-                async with self._turns.of(owner):
+                async with self._limit(owner):
                     connection = await self._connections.acquire()
                     deadline.move(seconds, self._no_answer)
                     result = await action(connection)
@@ -274,16 +247,13 @@ class _Deadline:
             self._timer = self._loop.call_at(self._due, self._expire)
 
     def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
+        self, error_type: type[BaseException] | None, *details: object
     ) -> None:
         self._timer.cancel()
         for _ in range(self.cancellations):
             assert self._task is not None
             self._task.uncancel()
-        if self.cancellations and exc_type is not None:
+        if self.cancellations and error_type is not None:
             raise DatabaseTimeoutError(self._message) from None
 
     def _expire(self) -> None:

@@ -9,9 +9,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 from uuid import uuid4
 
@@ -77,16 +76,14 @@ class ChatStore(Store[RequestContext]):
             ("max_page_size", max_page_size),
             ("max_page_bytes", max_page_bytes),
             ("max_item_bytes", max_item_bytes),
+            ("write_timeout", write_timeout),
         ):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if not write_timeout > 0:
-            raise ValueError(
-                f"write_timeout must be more than 0 seconds, not {write_timeout}"
-            )
-        url = url or os.environ.get("CHAT_STORE_URL", "")
+            if not value > 0:
+                raise ValueError(f"{name} must be more than 0, not {value}")
         self._id = uuid4()
-        self._database = Database(url, **options)
+        self._database = Database(
+            url or os.environ.get("CHAT_STORE_URL", ""), **options
+        )
         self._auto_migrate = auto_migrate
         self._max_page_size = max_page_size
         self._max_page_bytes = max_page_bytes
@@ -94,8 +91,8 @@ class ChatStore(Store[RequestContext]):
         self._writes = Writes(write_timeout)
         self._is_open = False
         self._closing: asyncio.Task[None] | None = None
-        # How many need the database connected: the open Store, a migration, a check.
-        self._users = 0
+        self._exit = AsyncExitStack()  # disconnects the open Store
+        self._users = 0  # blocks of `connected`, of which the open Store is one
         self._opened_in: tuple[asyncio.AbstractEventLoop | None, int] = (None, 0)
         self._lock = asyncio.Lock()  # held while connecting and disconnecting
 
@@ -111,20 +108,17 @@ class ChatStore(Store[RequestContext]):
         """
         while self._closing is not None:
             await asyncio.wait({self._closing})
-        await self._connect()
-        try:
-            if not self._is_open:
-                codec.prepare()
-                if self._auto_migrate:
-                    await apply_pending(self._database)
-                await require_current(self._database)
-        except BaseException:
-            await self._disconnect()
-            raise
-        if self._is_open:  # as it was before, or another task was faster
-            await self._disconnect()
-        else:
-            self._is_open = True
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(self.connected())
+            if self._is_open:
+                return
+            codec.prepare()
+            if self._auto_migrate:
+                await apply_pending(database)
+            await require_current(database)
+            if not self._is_open:  # or another task was faster
+                self._is_open = True
+                self._exit = stack.pop_all()
 
     async def close(self) -> None:
         """Finish the writes under way, then disconnect; safe to call twice.
@@ -146,7 +140,7 @@ class ChatStore(Store[RequestContext]):
             await self._writes.wait_for_last(closer)
             self._is_open = False
             await self._writes.drain()
-            await self._disconnect()
+            await self._exit.aclose()
         finally:
             self._is_open = False
             self._closing = None
@@ -155,12 +149,7 @@ class ChatStore(Store[RequestContext]):
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     @asynccontextmanager
@@ -169,11 +158,30 @@ class ChatStore(Store[RequestContext]):
 
         For work beside the SDK's methods, such as migrations and exports.
         """
-        await self._connect()
+        here = (asyncio.get_running_loop(), os.getpid())
+        if self._opened_in != here:
+            if self._is_open or self._users:
+                self._require_same_loop()
+            # A lock belongs to its loop, and each `asyncio.run` has another.
+            self._opened_in, self._lock = here, asyncio.Lock()
+        async with self._lock:
+            if not self._users:
+                try:
+                    await self._database.open()
+                except BaseException:
+                    await self._database.close()
+                    raise
+            self._users += 1
         try:
             yield self._database
         finally:
-            await self._disconnect()
+            await finish(asyncio.create_task(self._disconnect()))
+
+    async def _disconnect(self) -> None:
+        async with self._lock:
+            self._users -= 1
+            if not self._users:
+                await self._database.close()
 
     async def migrate(
         self, on_progress: Callable[[str], None] | None = None
@@ -432,31 +440,6 @@ class ChatStore(Store[RequestContext]):
             await self._write(owner, step)
 
     # --- shared steps
-
-    async def _connect(self) -> None:
-        here = (asyncio.get_running_loop(), os.getpid())
-        if self._opened_in != here:
-            if self._users:
-                self._require_same_loop()
-            # Locks belong to a loop, and there may be another one at each invocation.
-            self._opened_in, self._lock = here, asyncio.Lock()
-        async with self._lock:
-            if not self._users:
-                try:
-                    await self._database.open()
-                except BaseException:
-                    await self._database.close()
-                    raise
-            self._users += 1
-
-    async def _disconnect(self) -> None:
-        await finish(asyncio.create_task(self._release()))
-
-    async def _release(self) -> None:
-        async with self._lock:
-            self._users -= 1
-            if not self._users:
-                await self._database.close()
 
     def _remember(self, thread: ThreadMetadata, owner: str, row: str) -> None:
         merge.remember(thread, merge.Snapshot(self._key(owner, thread.id), row, None))

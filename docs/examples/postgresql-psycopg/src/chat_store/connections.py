@@ -37,11 +37,7 @@ class DriverOptions(TypedDict, total=False):
 
 
 class Connection:
-    """A connection, for the time of a call.
-
-    Args:
-        raw: psycopg's connection; whatever its own cursors and rows are set to.
-    """
+    """A connection, for the time of a call, whatever its pool has set it to."""
 
     def __init__(self, raw: AsyncConnection[Any]) -> None:
         self.raw = raw
@@ -81,11 +77,6 @@ class Connections:
         size: The most connections.
         timeout: How long it may take to connect, in seconds, and half of that what is
             sent may stay without an acknowledgement, where the URL does not say.
-        pool: As in `DriverOptions`.
-        prepared_statements: As in `DriverOptions`.
-
-    Raises:
-        ValueError: libpq cannot read the URL.
     """
 
     def __init__(
