@@ -29,7 +29,7 @@ class Context:
 
 
 class MemoryStore(Store[Context]):
-    """Dictionaries, as in the quickstart: they know no owners, so everybody sees all threads."""
+    """Dictionaries, as in the quickstart, without owners: everybody sees all threads."""
 
     def __init__(self) -> None:
         self.threads: dict[str, ThreadMetadata] = {}
@@ -289,7 +289,7 @@ class ConnectionPerCallStore(Store[Context]):
 
 
 class InsertOrReplaceStore(ConnectionPerCallStore):
-    """Saves by INSERT OR REPLACE, which deletes the row that was there, and what hangs on it."""
+    """Saves by INSERT OR REPLACE, which deletes the old row and, by the cascade, its items."""
 
     async def _run(self, sql: str, *params: object) -> list[Any]:
         return await super()._run(sql.replace("INSERT INTO", "INSERT OR REPLACE INTO"), *params)
@@ -300,7 +300,7 @@ class InsertOrReplaceStore(ConnectionPerCallStore):
 
 
 class CheckThenInsertStore(ConnectionPerCallStore):
-    """Looks whether a row is there, and then updates or inserts; off the loop, in threads."""
+    """Looks whether a row is there, then updates or inserts it, in threads."""
 
     async def _run(self, sql: str, *params: object) -> list[Any]:
         return await asyncio.to_thread(asyncio.run, super()._run(sql, *params))

@@ -35,16 +35,16 @@ SIGNS = {"kept": "kept", "BROKEN": "**broken**", "not tested": "–", None: "–
 HEAD = """\
 # Published patterns against the contract
 
-What the rendered suite says of four ways to write a Store that recur in tutorials and repositories. They were written by
-ourselves for this purpose, in [devtools/published_patterns.py](../devtools/published_patterns.py), after what is published:
+How four ways to write a Store, which recur in tutorials and repositories, keep the [contract](contract.md). We wrote the
+four ourselves, in [devtools/published_patterns.py](../devtools/published_patterns.py):
 
 {patterns}
 
-`make patterns` runs the suite on each, through an adapter as in [Testing](testing.md), and writes this page. A promise is broken where
-one of its tests fails; a test may also fail because something that it builds on is broken. It is kept where those of its tests that
-could run have passed, and – means that none could: they take more than the adapter offers, such as a way to cut connections.
+`make patterns` runs the [suite](testing.md#any-other-store) on each and writes this page. A rule is broken if one of its tests
+fails, perhaps because something that the test builds on is broken. It is kept if all tests that could run have passed. What
+takes more than the adapters offer, such as a way to cut connections, could not be tested: {untested}.
 
-How many rules of each chapter of the contract are kept, of those that could be tested:
+How many rules are kept, of those that could be tested:
 
 {summary}
 Each rule by itself:
@@ -55,14 +55,14 @@ Each rule by itself:
 
 # What the rules of each chapter of the contract are about, for the first table.
 ABOUT = {
-    "Threads and items": "saving again is an update; what is deleted stays deleted",
-    "Owners": "owners with the same ids never see each other's rows",
-    "Paging": "every item exactly once, also those of one microsecond",
+    "Threads and items": "updates and deletions",
+    "Owners": "owners with the same ids",
+    "Paging": "every item exactly once",
     "Time": "one order, in any time zone",
-    "Data": "every item type, text and number comes back equal",
-    "Running": "Stop, a free event loop, `kill -9`, dying connections, many writers",
-    "Others who change the same things": "a turn undoes nobody else's rename or lock",
-    "What one caller may cost the others": "no page of gigabytes, no text that stops everybody, no flood",
+    "Data": "everything comes back equal",
+    "Running": "Stop, `kill -9`, dying connections, many writers",
+    "Others who change the same things": "concurrent changes of a thread",
+    "What one caller may cost the others": "large pages, slow texts, floods",
 }
 IN_README = re.compile(
     r"(?<=<!-- written by `make patterns` -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL
@@ -133,20 +133,23 @@ def document(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
         for name, adapter in PATTERNS.items()
         if adapter is not None
     )
-    page = HEAD.format(
+    rows: list[str] = []
+    untested: list[str] = []
+    others = {name: of for name, of in verdicts.items() if name != "this template"}
+    for rule, (promise, _) in verdicts["this template"].items():
+        cells = [SIGNS[of.get(rule, (None, None))[1]] for of in others.values()]
+        if set(cells) == {SIGNS[None]}:
+            untested.append(rule)
+        else:
+            rows.append(f"| {rule} | {promise} | {' | '.join(cells)} |\n")
+    head = HEAD.format(
         patterns=patterns,
+        untested=", ".join(untested),
         summary=summary(verdicts),
-        names=" | ".join(PATTERNS),
-        rule="---|" * len(PATTERNS),
+        names=" | ".join(others),
+        rule="---|" * len(others),
     )
-    rules = verdicts["this template"]
-    for rule, (promise, _) in rules.items():
-        cells = [SIGNS[verdict.get(rule, (None, None))[1]] for verdict in verdicts.values()]
-        page += f"| {rule} | {promise} | {' | '.join(cells)} |\n"
-    broken = [
-        str(sum(verdict == "BROKEN" for _, verdict in of.values())) for of in verdicts.values()
-    ]
-    return page + f"| | broken | {' | '.join(broken)} |\n"
+    return head + "".join(rows)
 
 
 def summary(verdicts: dict[str, dict[str, tuple[str, str]]]) -> str:
