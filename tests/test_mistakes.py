@@ -4,15 +4,12 @@ The page has a section for each, which begins with the message, word for word. O
 one machine to another is replaced: the project is in /srv/app, and a server has its usual port.
 """
 
-import importlib.metadata
 import json
 import os
 import re
 import shutil
-import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -42,10 +39,6 @@ async def make(heading, *calls):
     shown[heading] = [str(await fails(call)) for call in calls]
 
 
-async def configure(**options):
-    ChatStore(url, **options)
-
-
 store = ChatStore(url, auto_migrate=True)
 app = FastAPI()  # without a lifespan that opens the Store
 
@@ -72,19 +65,6 @@ async with store:
         store.load_threads(20, "thr_2", "asc", alice),
         store.load_thread_items("thr_1", "msg_2", 20, "asc", alice),
     )
-    await make(
-        "An invalid argument",
-        store.load_threads(0, None, "asc", alice),
-        store.load_threads(20, None, "newest", alice),
-        configure(pool_size=0),
-        configure(poolsize=5),
-        configure(synchronous="off"),
-    )
-    for connection in store._database._writers.idle:
-        [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-    large = a_message(text="what somebody wrote " * 5000)
-    await make("A full disk", store.add_thread_item("thr_1", large, alice))
 not_open.append(str(await fails(store.load_thread("thr_1", alice))))
 shown["A Store that is not open"] = not_open
 print(json.dumps(shown))
@@ -226,18 +206,6 @@ def an_answer_that_cannot_be(ground: Ground) -> str:
     )
 
 
-def copier_that_is_too_old(ground: Ground) -> str:
-    """Ask for a Copier that is not there yet."""
-    template = shutil.copytree(ground.template, ground.directory / "newer")
-    text = (template / "copier.yml").read_text("utf-8")
-    write(template, {"copier.yml": re.sub(r'(_min_copier_version: )"[^"]+"', r'\1"99.0.0"', text)})
-    printed = ground.copier(ground.directory, "copy", "--defaults", "newer", "x")
-    asked = re.search(r'_min_copier_version: "([^"]+)"', text)
-    assert asked is not None
-    printed = printed.replace("99.0.0", asked[1])
-    return printed.replace(importlib.metadata.version("copier"), "9.4.1")
-
-
 def an_update_without_its_answers_file(ground: Ground) -> str:
     """Leave out the -a."""
     return ground.update("without", spoil=lambda project: None)
@@ -255,13 +223,6 @@ def an_update_outside_git(ground: Ground) -> str:
     """Update a directory that git does not know."""
     return ground.update(
         "outside", "-a", ANSWERS_FILE, spoil=lambda project: shutil.rmtree(project / ".git")
-    )
-
-
-def an_update_of_a_dirty_work_tree(ground: Ground) -> str:
-    """Update beside a file that is not committed."""
-    return ground.update(
-        "dirty", "-a", ANSWERS_FILE, spoil=lambda project: write(project, {"chat.db": ""})
     )
 
 
@@ -398,19 +359,6 @@ def a_file_that_is_no_database(ground: Ground) -> str:
     return ground.on_file("src/chat_store/README.md")
 
 
-TRANSFER = "chat_store.transfer"
-
-
-def a_file_that_is_no_export(ground: Ground) -> str:
-    """Import a file that is not there, and a text."""
-    url = f"sqlite:///{ground.directory}/import.db"
-    ground.command("sqlite", "migrate", "--url", url, status=0)
-    return "".join(
-        ground.command("sqlite", "import", "--url", url, name, module=TRANSFER)
-        for name in ("rows.jsonl", "src/chat_store/README.md")
-    )
-
-
 # --- Servers
 
 
@@ -488,47 +436,29 @@ def a_store_in_another_event_loop(ground: Ground) -> str:
 def tables_that_are_not_there(ground: Ground) -> str:
     """Export before the first migration."""
     url = "sqlite:///empty.db"
-    return ground.command("sqlite", "export", "--url", url, "-", module=TRANSFER)
-
-
-def tables_that_are_too_new(ground: Ground) -> str:
-    """Migrate with code that is older than the tables."""
-    path = ground.directory / "newer.db"
-    url = f"sqlite:///{path}"
-    ground.command("sqlite", "migrate", "--url", url, status=0)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(
-            "INSERT INTO chatkit_migrations (version, name, runs_with) VALUES (9000, 'later', 9000)"
-        )
-    return ground.command("sqlite", "migrate", "--url", url)
+    return ground.command("sqlite", "export", "--url", url, "-", module="chat_store.transfer")
 
 
 MISTAKES: dict[str, Mistake] = {
     "An invalid answer": an_answer_that_cannot_be,
-    "A Copier that is too old": copier_that_is_too_old,
     "An update without its answers file": an_update_without_its_answers_file,
     "A template that has moved": a_template_that_is_not_there,
     "A project without Git": an_update_outside_git,
-    "Uncommitted changes": an_update_of_a_dirty_work_tree,
     "The wrong directory": the_wrong_directory,
     "A missing module": a_module_that_is_not_installed,
     "A URL that is missing or wrong": a_url_that_is_missing_or_wrong,
     "A file that cannot be opened": a_file_that_cannot_be_opened,
     "A file that is not a database": a_file_that_is_no_database,
-    "A full disk": in_python("A full disk"),
     "A server that cannot be reached": a_server_that_is_down,
     "A wrong password": a_password_that_is_wrong,
     "A database that does not exist": a_database_that_does_not_exist,
     "An account that cannot create tables": an_account_that_may_not_create_tables,
     "SQL files that are not installed": sql_files_that_are_not_installed,
     "Tables that are missing or too old": tables_that_are_not_there,
-    "Tables that are too new": tables_that_are_too_new,
-    "A file that is not an export": a_file_that_is_no_export,
     "A Store that is not open": in_python("A Store that is not open"),
     "A Store in another event loop": a_store_in_another_event_loop,
     "No owner in the context": in_python("No owner in the context"),
     "A thread or cursor that is not found": in_python("A thread or cursor that is not found"),
-    "An invalid argument": in_python("An invalid argument"),
 }
 
 
@@ -547,7 +477,7 @@ def shown(printed: str, ground: Ground) -> str:
     printed = re.sub(r"\b(app|chat)_[0-9a-f]{8}\b", r"\1", printed)
     printed = re.sub(r"^applying \w+\n", "", printed, flags=re.MULTILINE)
     printed = printed.replace(sys.executable, "python")
-    printed = re.sub(r"(needs|knows) \d+", r"\1 2", printed)
+    printed = re.sub(r"needs version \d+", "needs version 2", printed)
     return "\n".join(dict.fromkeys(printed.splitlines()))
 
 
@@ -557,7 +487,6 @@ def test_the_page_says_what_is_shown_which_has_no_secret_and_no_traceback(
 ) -> None:
     message = shown(MISTAKES[heading](ground), ground)
     assert SECRET not in message
-    assert "what somebody wrote" not in message
     assert "Traceback" not in message
     assert message == page()[heading]
 
