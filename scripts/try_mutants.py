@@ -3,7 +3,6 @@
     python -m scripts.try_mutants                each, in one of the flavors that have it, by turns
     python -m scripts.try_mutants --only mysql   all of a flavor
     python -m scripts.try_mutants --only R17     all of a rule, in every flavor; or both: R17,mysql
-    python -m scripts.try_mutants --write        none: write docs/mutants.md anew
 
 First come the tests of the promises, and those of the full suite where these pass. What counts is a
 test that fails while it runs, and that passes on the Store as it is; an error of a fixture or of an
@@ -40,7 +39,7 @@ import pytest
 
 from devtools.combinations import FLAVORS
 from devtools.databases import IN_CI, MissingError, Place, database
-from devtools.mutants import Mutant, answers_of, by_turns, document, mutants_of
+from devtools.mutants import Mutant, answers_of, by_turns, mutants_of
 from devtools.rendered import import_rendered
 from devtools.rendering import ROOT, copy_tree, render, run
 
@@ -128,11 +127,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", metavar="NAMES", help="rules, or flavors")
-    parser.add_argument("--write", action="store_true", help="only write docs/mutants.md")
     arguments = parser.parse_args()
-    if arguments.write:
-        (ROOT / "docs" / "mutants.md").write_text(document(), encoding="utf-8")
-        return 0
     only = set(arguments.only.split(",")) - {""}
     names = [name for name in FLAVORS if name in only] or list(FLAVORS)
     mutants = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools.combinations import FLAVORS
-from devtools.mutants import answers_of, document, mutants_of
+from devtools.mutants import answers_of, mutants_of
 from devtools.rendering import ROOT, render, run
 
 RULES = {f"R{number:02}" for number in range(1, 45)}
@@ -36,9 +36,10 @@ def test_every_mutant_can_be_made(flavor: str, template_files: Path, tmp_path: P
         shutil.rmtree(package)
 
 
-def test_the_document_tells_of_the_mutants() -> None:
-    text = (ROOT / "docs/mutants.md").read_text("utf-8")
-    assert text == document(), "run python -m scripts.try_mutants --write"
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_the_promises_alone_notice_nine_of_ten(flavor: str) -> None:
+    mutants = mutants_of(flavor)
+    assert sum(not mutant.full for mutant in mutants) >= 0.9 * len(mutants)
 
 
 # One that is caught, and others that are not, each for a reason of its own.

@@ -249,21 +249,6 @@ class Probe:
             while cursor.nextset():
                 pass
 
-    def query_json(self) -> list[str]:
-        """Read the ids out of all payloads by the database's own JSON functions, sorted."""
-        rows = [
-            self.query(
-                # MariaDB answers NULL for what is nested more than 32 deep, and MySQL for
-                # numbers beyond a double. MySQL fails at what is nested more than 100 deep.
-                "SELECT COALESCE(CASE WHEN LENGTH(data) - "
-                "LENGTH(REPLACE(REPLACE(data, '[', ''), '{', '')) <= 100 "
-                "THEN JSON_VALUE(data, '$.id') END, id) "
-                f"FROM {table} WHERE data IS NOT NULL"
-            )
-            for table in TABLES
-        ]
-        return sorted(row[0] for part in rows for row in part)
-
     def age_deletions(self, duration: timedelta) -> None:
         """Make every thread that was deleted look deleted that much earlier."""
         microseconds = duration // timedelta(microseconds=1)
@@ -336,10 +321,6 @@ class Probe:
     def _disconnect(self, number: int) -> None:
         with suppress(pymysql.err.OperationalError):  # it has gone by itself
             self.execute(f"KILL {number}")
-
-    def _allow_connections(self, allowed: bool) -> None:
-        change = "UNLOCK" if allowed else "LOCK"
-        self.execute(f"ALTER USER '{self._name}'@'%' ACCOUNT {change}")
 
     def _add_trigger(self, when: str, body: str) -> None:
         name = f"t_{secrets.token_hex(4)}"

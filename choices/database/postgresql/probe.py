@@ -244,17 +244,6 @@ class Probe:
         """Run any number of statements, as a DBA would."""
         self.execute(sql)
 
-    def query_json(self) -> list[str]:
-        """Read the ids out of all payloads by the database's own JSON functions, sorted."""
-        rows = [
-            self.query(
-                f"SELECT data->>'id', json_typeof(data->'metadata'), data::jsonb "
-                f"FROM {table} WHERE data IS NOT NULL"
-            )
-            for table in TABLES
-        ]
-        return sorted(row[0] for part in rows for row in part)
-
     def age_deletions(self, duration: timedelta) -> None:
         """Make every thread that was deleted look deleted that much earlier."""
         self.execute(
@@ -316,9 +305,6 @@ class Probe:
 
     def _disconnect(self, number: int) -> None:
         self.query(f"SELECT pg_terminate_backend({number})")
-
-    def _allow_connections(self, allowed: bool) -> None:
-        _administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {allowed}")
 
     def _add_trigger(self, when: str, body: str, kind: str = "TRIGGER") -> None:
         name = f"t_{secrets.token_hex(4)}"

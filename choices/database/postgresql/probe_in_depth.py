@@ -33,3 +33,17 @@
                 when += " DEFERRABLE INITIALLY DEFERRED"
             kind = "CONSTRAINT TRIGGER" if at_commit else "TRIGGER"
             self._add_trigger(when, once, kind)
+
+    def query_json(self) -> list[str]:
+        """Read the ids out of all payloads by the database's own JSON functions, sorted."""
+        rows = [
+            self.query(
+                f"SELECT data->>'id', json_typeof(data->'metadata'), data::jsonb "
+                f"FROM {table} WHERE data IS NOT NULL"
+            )
+            for table in TABLES
+        ]
+        return sorted(row[0] for part in rows for row in part)
+
+    def _allow_connections(self, allowed: bool) -> None:
+        _administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {allowed}")

@@ -70,16 +70,6 @@
         """Make the Store's connections die under it."""
         self._disconnect_others()
 
-    @contextmanager
-    def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
-        """Break the Store's connections, and let it make no others."""
-        self._allow_connections(False)
-        self._disconnect_others()
-        try:
-            yield
-        finally:
-            self._allow_connections(True)
-
     def count_connections(self, store: ChatStore) -> int:
         """Count the connections that the Store holds."""
         return len(self._others())

@@ -19,3 +19,13 @@
         if os.environ.get("CHAT_STORE_TEST_URL"):
             pytest.skip("The server of CHAT_STORE_TEST_URL is not ours to kill.")
         self._crash()
+
+    @contextmanager
+    def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
+        """Break the Store's connections, and let it make no others."""
+        self._allow_connections(False)
+        self._disconnect_others()
+        try:
+            yield
+        finally:
+            self._allow_connections(True)

@@ -20,3 +20,27 @@
         connections_of(store)
         for workers in _workers(store):
             workers.idle = [DiesAtCommit(it) for it in workers.idle]
+
+    def query_json(self) -> list[str]:
+        """Read the ids out of all payloads by the database's own JSON functions, sorted."""
+        tables = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
+        rows = [
+            self.query(
+                f"SELECT json_extract(data, '$.id'), json_type(data, '$.metadata') "
+                f"FROM {table} WHERE data IS NOT NULL"
+            )
+            for table in tables
+        ]
+        return sorted(row[0] for part in rows for row in part)
+
+    @contextmanager
+    def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
+        """Break the Store's connections, and let it make no others."""
+        self.break_connections(store)
+        away = self.path.rename(self.path.with_suffix(".away"))
+        self.path.mkdir()
+        try:
+            yield
+        finally:
+            self.path.rmdir()
+            away.rename(self.path)

@@ -18,6 +18,7 @@ from chat_store_tools import (
     a_thread,
     an_attachment,
     async_test,
+    count_rows,
     stored_rows,
 )
 from chat_store_under_test import ChatStore, RequestContext, UnreadableError
@@ -31,8 +32,10 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 from test_chat_store_data import (
     ATTACHMENTS,
     NOT_JSON,
+    NUMBERS,
     PLACES,
     SECRET,
+    TEXTS,
     Model,
     in_dict,
     in_list,
@@ -113,6 +116,24 @@ async def test_R27_nesting_comes_back_as_deep_as_the_serializer_writes(
             assert await load(store, model, alice) == model
 
 
+@async_test
+async def test_R27_no_row_makes_a_query_of_the_databases_own_json_fail(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread("thr_deleted"), alice)
+    await store.delete_thread("thr_deleted", alice)
+    hard = [list(TEXTS.values()), NUMBERS, dict.fromkeys(TEXTS.values())]
+    thread = a_thread(metadata={"hard": hard, "deep": nested(200, in_list)})
+    await store.save_thread(thread, alice)
+    # Deeper than validate_json reads.
+    items = [a_note(hard, "hid_1"), a_note(nested(210, in_dict), "hid_2")]
+    for item in items:
+        await store.add_thread_item("thr_1", item, alice)
+        assert await store.load_item("thr_1", item.id, alice) == item
+    await store.save_attachment(an_attachment(metadata={"hard": hard}), alice)
+    assert probe.query_json() == ["atc_1", "hid_1", "hid_2", "thr_1"]
+
+
 @pytest.mark.parametrize("place", PLACES)
 @async_test
 async def test_R28_a_row_that_exists_stays_as_it_was(
@@ -171,6 +192,29 @@ async def test_R28_the_items_of_a_thread_are_not_looked_at(
     thread = Thread(**a_thread().model_dump(), items=items)
     await store.save_thread(thread, alice)
     assert await store.load_thread("thr_1", alice) == a_thread()
+
+
+@async_test
+async def test_R28_a_field_that_would_not_validate_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    item = a_message().model_copy(update={"content": SECRET})
+    with pytest.raises(ValueError, match="Item msg_1 cannot be stored") as caught:
+        await store.add_thread_item("thr_1", item, alice)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+@async_test
+async def test_R28_an_integer_that_could_not_be_read_again_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    # Python, and pydantic too, read no integers of more than 4,300 digits.
+    await store.save_thread(a_thread(), alice)
+    with pytest.raises(ValueError, match="Item hid_1 cannot be stored"):
+        await store.add_thread_item("thr_1", a_note(10**4300), alice)
+    assert count_rows(probe, "chatkit_items") == 0
 
 
 @async_test

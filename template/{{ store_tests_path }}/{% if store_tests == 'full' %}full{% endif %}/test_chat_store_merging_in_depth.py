@@ -3,13 +3,14 @@
 import asyncio
 import copy
 import gc
+import json
 import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chat_store_adapter import only_own
+from chat_store_adapter import only_own, open_store
 from chat_store_contexts import make_context
 from chat_store_database import Probe
 from chat_store_processes import processes, wait_for_the_word
@@ -133,3 +134,67 @@ async def _mark(url: str, name: str) -> None:
         for number in range(50):
             thread = await store.load_thread("thr_1", context)
             await save_changed(store, thread, set_key(f"{name}{number}", 1), context)
+
+
+@async_test
+async def test_R41_a_value_of_another_type_is_a_change(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(metadata={"key": 1}), alice)
+    [one, another] = [await store.load_thread("thr_1", alice) for _ in range(2)]
+    await save_changed(store, one, set_title, alice)
+    await save_changed(store, another, set_key("key", value=True), alice)
+    found = await store.load_thread("thr_1", alice)
+    assert found.title == "Lunch"
+    assert found.metadata["key"] is True
+
+
+@async_test
+async def test_R41_a_second_save_does_not_repeat_what_the_first_has_written(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    turn = await store.load_thread("thr_1", alice)
+    other = await store.load_thread("thr_1", alice)
+    await save_changed(store, turn, set_title, alice)
+    other.title = "Dinner"
+    await store.save_thread(other, alice)
+    await save_changed(store, turn, set_key("response"), alice)
+    await save_changed(store, other, set_key("seen"), alice)
+    found = await store.load_thread("thr_1", alice)
+    assert found.title == "Dinner"
+    assert found.metadata == {"response": "new", "seen": "new"}
+
+
+@async_test
+async def test_R41_for_another_owner_or_store_or_id_a_loaded_thread_is_a_new_one(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
+) -> None:
+    thread = a_thread(title="Lunch")
+    await store.save_thread(thread, alice)
+    await store.save_thread(thread, bob)
+    assert await store.load_thread("thr_1", bob) == thread
+    moved = (await store.load_thread("thr_1", alice)).model_copy(update={"id": "thr_2"})
+    await store.save_thread(moved, alice)
+    assert await store.load_thread("thr_2", alice) == moved
+    async with open_store(probe) as other:
+        await save_changed(other, await other.load_thread("thr_1", alice), lock, alice)
+        thread.title = "Dinner"
+        await other.save_thread(thread, alice)
+        assert await other.load_thread("thr_1", alice) == a_thread(title="Dinner")
+
+
+@async_test
+async def test_R41_fields_that_this_sdk_does_not_know_stay(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    newer = json.dumps({**a_thread().model_dump(mode="json"), "new": [1]})
+    probe.execute(f"UPDATE chatkit_threads SET data = '{newer}'")
+    thread = await store.load_thread("thr_1", alice)
+    for change in (set_title, set_key("key")):
+        await save_changed(store, thread, change, alice)
+        [(data,)] = probe.query("SELECT data FROM chatkit_threads")
+        assert (json.loads(data) if isinstance(data, str) else data)["new"] == [1]
+    expected = a_thread(title="Lunch", metadata={"key": "new"})
+    assert await store.load_thread("thr_1", alice) == expected

@@ -4,6 +4,7 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from chat_store_adapter import make_context, only_own
@@ -16,6 +17,7 @@ from chat_store_tools import (
 )
 from chat_store_under_test import ChatStore, OwnerError, RequestContext, owner_id
 from chatkit.store import NotFoundError
+from chatkit.types import Page
 from test_chat_store_owners import fields_of
 
 
@@ -30,6 +32,22 @@ async def test_R12_a_thread_that_one_owner_deleted_does_not_block_the_other(
     assert await store.load_item("thr_1", "msg_1", bob) == a_message()
     with pytest.raises(NotFoundError):
         await store.load_thread("thr_1", alice)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@async_test
+async def test_R12_a_page_continues_behind_ones_own_row(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, order: str
+) -> None:
+    for context, numbers in ((alice, "123"), (bob, "2")):
+        for number in numbers:
+            await store.save_thread(a_thread(f"thr_{number}"), context)
+        for number in numbers:
+            item = a_message(f"msg_{number}", "thr_2")
+            await store.add_thread_item("thr_2", item, context)
+    items = await store.load_thread_items("thr_2", "msg_2", 9, order, bob)
+    assert items == Page()
+    assert await store.load_threads(9, "thr_2", order, bob) == Page()
 
 
 @pytest.mark.parametrize("method", ["save_thread", "save_attachment"])
@@ -55,3 +73,31 @@ async def test_R15_a_context_that_lacks_a_field_is_never_another_owners(
             except OwnerError:
                 continue
             assert owner == owner_id(alice), name
+
+
+@only_own
+@pytest.mark.parametrize(
+    ("owner", "other"),
+    [
+        (7, 8),
+        (0, 1),
+        (2**70, 2**70 + 1),
+        (UUID(int=7), UUID(int=8)),
+    ],
+)
+@async_test
+async def test_R15_integers_and_uuids_are_owners_too(
+    store: ChatStore, owner: object, other: object
+) -> None:
+    await save_one_of_each(store, make_context(owner))
+    threads = await store.load_threads(20, None, "asc", make_context(owner))
+    assert threads.data == [a_thread(title="hello")]
+    assert str(owner) in owner_id(make_context(owner))
+    assert await store.load_threads(20, None, "asc", make_context(other)) == Page()
+
+
+@only_own
+@pytest.mark.parametrize("owner", [True, False, 1.5, b"alice", ["alice"], object()])
+def test_R15_no_other_type_is_an_owner(owner: object) -> None:
+    with pytest.raises(OwnerError, match=type(owner).__name__):
+        owner_id(make_context(owner))

@@ -4,10 +4,13 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import asyncio
+from typing import Any
 
 import pytest
+from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
+    NOON,
     a_message,
     a_thread,
     async_test,
@@ -22,8 +25,21 @@ from test_chat_store_paging import (
     assert_sees,
     each_order,
     ids_of,
+    in_order,
     logged_cuts,
 )
+
+
+@async_test
+async def test_R17_ties_stay_in_order_when_some_are_deleted(rows: Items) -> None:
+    ids = await rows.fill(6, lambda number: NOON)
+    for row_id in (ids[5], ids[2], ids[0]):
+        await rows.delete(row_id)
+    await rows.save("late_1")
+    await rows.save("late_2")
+    expected = [ids[1], ids[3], ids[4], "late_1", "late_2"]
+    for order in ("asc", "desc"):
+        assert ids_of(await rows.page(order=order)) == in_order(expected, order)
 
 
 @pytest.mark.parametrize("kind", [Items, Threads])
@@ -38,6 +54,24 @@ async def test_R18_rows_that_were_saved_at_once_are_returned_exactly_once(
     for order in ("asc", "desc"):
         found = await rows.walk(1, order)
         assert sorted(set(found) - {"thr_1"}) == ids
+
+
+@each_order
+@async_test
+async def test_R19_after_is_the_last_row_of_the_page_although_it_cannot_be_read(
+    rows: Items, probe: Probe, order: str
+) -> None:
+    ids = in_order(await rows.fill(5), order)
+    for row_id in ids[1:4]:
+        probe.execute(f"UPDATE {rows.table} SET data = '{{}}' WHERE id = '{row_id}'")
+    for after, readable, last in (
+        (None, ids[:1], ids[1]),
+        (ids[1], ids[:0], ids[3]),
+        (ids[3], ids[4:], None),
+    ):
+        page = await rows.page(after, 2, order)
+        assert ids_of(page) == readable
+        assert (page.has_more, page.after) == (last is not None, last)
 
 
 @each_order
@@ -94,6 +128,28 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@only_own
+@async_test
+async def test_R22_a_page_reads_hardly_more_rows_than_it_has(
+    rows: Items, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await rows.fill(9)
+    database = rows.store._database  # pyright: ignore[reportPrivateUsage]
+    read = database.read
+    counts: list[int] = []
+
+    async def read_and_count(*arguments: Any, **options: Any) -> list[Any]:
+        found = await read(*arguments, **options)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(database, "read", read_and_count)
+    for after in (None, ids[1]):
+        await rows.page(after, 2)
+    # One more tells whether there is more, and one is the cursor's own.
+    assert max(counts) <= 4
 
 
 @async_test

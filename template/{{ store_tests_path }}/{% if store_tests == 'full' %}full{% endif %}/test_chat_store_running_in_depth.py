@@ -8,6 +8,7 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,8 +22,10 @@ from chat_store_tools import (
     a_message,
     a_note,
     a_thread,
+    an_attachment,
     async_test,
     count_rows,
+    eventually,
     finish,
     run_async,
     save_one_of_each,
@@ -34,9 +37,12 @@ from chat_store_under_test import (
     DatabaseError,
     DatabaseTimeoutError,
     RequestContext,
+    SchemaError,
+    StoreClosedError,
+    migrate,
 )
 from chatkit.store import AttachmentStore, NotFoundError
-from test_chat_store_running import recover
+from test_chat_store_running import FORGED, SECRET, blocking_calls, recover
 
 
 @async_test
@@ -72,6 +78,32 @@ async def test_R31_a_write_that_fails_without_cancellation_raises(
         await finish(store.add_thread_item("thr_1", a_message(), alice))
 
 
+@pytest.mark.parametrize("way", ["not cancelled", "task", "scope"])
+@async_test
+async def test_R31_the_wait_ends_after_the_configured_time(
+    store: ChatStore, probe: Probe, alice: RequestContext, way: str
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    async with ChatStore(probe.url, write_timeout=0.1, pool_timeout=60) as hasty:
+        with probe.locked():
+            scope = anyio.CancelScope()
+
+            async def call_in_scope() -> None:
+                with scope:
+                    await hasty.add_thread_item("thr_1", a_message(), alice)
+
+            call = asyncio.ensure_future(call_in_scope())
+            await asyncio.sleep(0)
+            if way == "task":
+                call.cancel()
+            if way == "scope":
+                scope.cancel()
+            expected = asyncio.CancelledError if way == "task" else DatabaseTimeoutError
+            with pytest.raises(expected):
+                await finish(call)
+    assert count_rows(probe, "chatkit_items") == 1  # close() has waited for it
+
+
 @pytest.mark.parametrize("method", [*READS, *WRITES])
 @async_test
 async def test_R32_the_loop_goes_on_while_the_database_answers_nobody(
@@ -103,6 +135,17 @@ async def test_R32_the_loop_goes_on_during_a_burst_of_writes(
         ticks += 1
     await finish(asyncio.gather(*writes))
     assert ticks > 1  # one that blocks makes all the writes in the first
+
+
+@only_own
+@async_test
+async def test_R32_a_status_check_reads_no_file_on_the_loops_thread(
+    store: ChatStore, probe: Probe
+) -> None:
+    await store.status()  # the first use may import modules
+    with blocking_calls(*probe.BLOCKING_MODULES) as found:
+        await store.status()
+    assert found == []
 
 
 @async_test
@@ -150,6 +193,21 @@ async def test_R33_connections_come_back_after_cancellations(
             await finish(save_one_of_each(store, bob))
             for read in READS.values():
                 await finish(read(store, bob))
+
+
+@async_test
+async def test_R33_connections_come_back_after_errors(
+    probe: Probe, alice: RequestContext
+) -> None:
+    async with ChatStore(probe.url, auto_migrate=True, pool_size=1) as store:
+        await save_one_of_each(store, alice)
+        probe.refuse_items()
+        for _ in range(5):
+            with pytest.raises(DatabaseError):
+                await finish(store.add_thread_item("thr_1", a_message("msg_2"), alice))
+            with pytest.raises(NotFoundError):
+                await finish(store.load_item("thr_1", "msg_2", alice))
+        await finish(store.save_thread(a_thread(), alice))
 
 
 @pytest.mark.parametrize("method", WRITES)
@@ -261,12 +319,117 @@ def test_R37_the_command_line_can_be_run_with_m(probe: Probe) -> None:
 
 
 @only_own
+@async_test
+async def test_R37_a_migration_of_ones_own_hides_no_newer_tables(
+    store: ChatStore, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "CREATE INDEX chatkit_mine ON chatkit_items (id);\n"
+    own = migrate.Migration(1001, "1001_mine", 1, sql)
+    migrations = [*migrate.load(), own]
+    monkeypatch.setattr(migrate, "load", lambda: migrations)
+    late = ChatStore(probe.url, auto_migrate=True)
+    async with late:
+        assert (await late.status()).problem is None
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        "VALUES (900, '0900_from_the_future', 900)"
+    )
+    with pytest.raises(SchemaError, match=r"too new .*version 900\b"):
+        await late.open()
+
+
+@only_own
+@async_test
+async def test_R37_status_and_close_do_not_wait_for_a_migration(
+    store: ChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_under_way, may_end = asyncio.Event(), asyncio.Event()
+
+    async def migrate_slowly(*_: object) -> list[str]:
+        is_under_way.set()
+        await may_end.wait()
+        return []
+
+    module = sys.modules[ChatStore.__module__]
+    monkeypatch.setattr(module, "apply_pending", migrate_slowly)
+    migration = asyncio.ensure_future(store.migrate())
+    await finish(is_under_way.wait())
+    try:
+        assert (await finish(store.status(), 3)).problem is None
+        await finish(store.close(), 3)
+    finally:
+        may_end.set()
+        await finish(migration)
+
+
+@only_own
+@async_test
+async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    known = (await store.status()).known
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        f"VALUES (9000, '9000_from_the_future', {known})"
+    )
+    async with ChatStore(probe.url, auto_migrate=True) as late:
+        await save_one_of_each(late, alice)
+
+
+@only_own
 def test_R38_attachment_ids_have_the_signature_of_the_sdks_attachment_store() -> None:
     ours, theirs = (
         inspect.signature(each.generate_attachment_id)
         for each in (ChatStore, AttachmentStore[Any])
     )
     assert ours.parameters.keys() == theirs.parameters.keys()
+
+
+@async_test
+async def test_R39_the_log_shows_an_id_escaped(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    await store.add_thread_item("thr_1", a_message(FORGED), alice)
+    probe.damage_item(FORGED)
+    assert await walk(store, alice) == []
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.isprintable()
+
+
+@only_own
+@async_test
+async def test_R39_white_space_around_a_url_is_forgiven(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    async with ChatStore(f" {probe.url}\n") as other:
+        assert await other.load_thread("thr_1", alice) == a_thread()
+
+
+@only_own
+@async_test
+async def test_R39_what_was_deleted_or_replaced_is_not_left_in_a_file(
+    probe: Probe, alice: RequestContext, tmp_path: Path
+) -> None:
+    async with ChatStore(probe.url, auto_migrate=True) as store:
+        for thread_id in ("thr_1", "thr_2"):
+            await store.save_thread(a_thread(thread_id, title=SECRET), alice)
+            for number, size in enumerate((1, 20, 2_000)):
+                item = a_message(f"msg_{number}", thread_id, SECRET * size)
+                await store.add_thread_item(thread_id, item, alice)
+        await store.save_attachment(an_attachment(name=SECRET), alice)
+        await store.delete_attachment("atc_1", alice)
+        await store.delete_thread("thr_1", alice)
+        await store.save_thread(a_thread("thr_2", title="hello"), alice)
+        for number in (0, 2):
+            await store.delete_thread_item("thr_2", f"msg_{number}", alice)
+        await store.save_item("thr_2", a_message("msg_1", "thr_2"), alice)
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert [SECRET.encode() in content for content in files] == [False] * len(files)
 
 
 @async_test
@@ -312,3 +475,103 @@ async def test_R40_opening_that_was_cancelled_leaves_nothing_behind(
     await finish(store.open())
     await finish(save_one_of_each(store, alice))
     await finish(store.close())
+
+
+@only_own
+@async_test
+async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
+    store: ChatStore, alice: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_waiting(seconds: float) -> None:
+        raise AssertionError("It waits.")
+
+    ended = asyncio.create_task(store.save_thread(a_thread(), alice))
+    await ended
+    await store.load_thread("thr_1", alice)  # by the task that closes it
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", no_waiting)
+        await store.close()
+
+
+@only_own
+@async_test
+async def test_R40_closing_waits_for_a_task_that_goes_on_for_a_moment_only(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    ended = asyncio.Event()
+
+    async def poll() -> None:
+        await store.load_thread("thr_1", alice)
+        await ended.wait()
+
+    await store.save_thread(a_thread(), alice)
+    polling = asyncio.ensure_future(poll())
+    await asyncio.sleep(0)
+    await finish(store.close())
+    assert not polling.done()
+    ended.set()
+    await polling
+
+
+@only_own
+def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
+    probe: Probe,
+) -> None:
+    store = ChatStore(probe.url)  # there are no tables
+    with pytest.raises(SchemaError):
+        run_async(finish(store.open()))
+    run_async(eventually(lambda: probe.count_connections(store) == 0))
+    assert asyncio.run(store.migrate()) == MIGRATIONS  # in another event loop
+
+
+@async_test
+async def test_R40_closing_goes_on_although_its_caller_is_cancelled(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    with probe.locked():
+        write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        await asyncio.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        await finish(closing)
+    await finish(write)
+    await eventually(lambda: probe.count_connections(store) == 0)
+    await finish(store.open())
+    assert await finish(store.load_thread("thr_1", alice)) == a_thread()
+
+
+@only_own
+def test_R40_a_closed_store_can_be_opened_in_another_event_loop_by_several_tasks(
+    probe: Probe, alice: RequestContext
+) -> None:
+    store = ChatStore(probe.url, auto_migrate=True)
+
+    async def serve() -> None:
+        await asyncio.gather(*(store.open() for _ in range(3)))
+        await asyncio.gather(*(store.save_thread(a_thread(), alice) for _ in range(3)))
+        await store.close()
+
+    for _ in range(2):
+        asyncio.run(finish(serve()))
+
+
+@only_own
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="This system has no fork.")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # there are other threads
+def test_R40_a_store_that_was_opened_before_a_fork_says_so(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run_async(store.load_thread("thr_1", alice))
+        except StoreClosedError as error:
+            status = 0 if "fork" in str(error) else 2
+        finally:
+            os._exit(status)  # pyright: ignore[reportPrivateUsage]
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

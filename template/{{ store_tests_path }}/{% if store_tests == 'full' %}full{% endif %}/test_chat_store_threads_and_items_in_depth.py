@@ -4,6 +4,7 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from chat_store_adapter import make_context, only_own
@@ -13,20 +14,26 @@ from chat_store_tools import (
     WRITES,
     a_message,
     a_thread,
+    a_tool_call,
+    an_attachment,
     async_test,
     count_rows,
+    later,
     save_one_of_each,
 )
 from chat_store_under_test import (
     ChatStore,
     OwnerError,
     RequestContext,
+    keys,
     owner_id,
 )
 from chatkit.store import NotFoundError
+from chatkit.types import Page, Thread, ThreadItem, ThreadMetadata
 from test_chat_store_threads_and_items import (
     BAD_IDS,
     GOOD_IDS,
+    assert_is_gone,
     load_items,
     load_threads,
 )
@@ -41,6 +48,24 @@ async def test_R02_loading_an_item_by_another_thread_raises_not_found(
     for thread_id in ("thr_2", "thr_absent"):
         with pytest.raises(NotFoundError, match="^Item msg_1 not found$"):
             await store.load_item(thread_id, "msg_1", alice)
+
+
+@async_test
+async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    metadata = a_thread(title="Lunch")
+    items = Page[ThreadItem](data=[a_message(text="quiche")])
+    thread = Thread(**metadata.model_dump(), items=items)
+    before = thread.model_copy(deep=True)
+    await store.save_thread(thread, alice)
+    assert thread == before
+    [(payload,)] = probe.query("SELECT data FROM chatkit_threads")
+    assert "Lunch" in str(payload)
+    assert "items" not in str(payload)
+    assert "quiche" not in str(payload)
+    assert count_rows(probe, "chatkit_items") == 0
+    assert await store.load_thread("thr_1", alice) == metadata
 
 
 @async_test
@@ -65,6 +90,30 @@ async def test_R05_adding_an_item_many_times_at_once_stores_it_once(
 
 
 @async_test
+async def test_R06_the_id_is_minted_once_although_the_write_is_retried(
+    store: ChatStore,
+    probe: Probe,
+    alice: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def mint(kind: str, thread: ThreadMetadata, context: RequestContext) -> str:
+        assert context is alice
+        asked.append((kind, thread.id))
+        return f"minted_{len(asked)}"
+
+    await store.save_thread(a_thread(), alice)
+    monkeypatch.setattr(store, "generate_item_id", mint)
+    for item in (a_message(keys.PLACEHOLDER_ID), a_tool_call(keys.PLACEHOLDER_ID)):
+        probe.break_connections(store)
+        await store.add_thread_item("thr_1", item, alice)
+    assert asked == [("message", "thr_1"), ("tool_call", "thr_1")]
+    ids = probe.query("SELECT id FROM chatkit_items ORDER BY id")
+    assert ids == [("minted_1",), ("minted_2",)]
+
+
+@async_test
 async def test_R09_deleting_twice_is_the_same_as_deleting_once(
     store: ChatStore, alice: RequestContext
 ) -> None:
@@ -83,6 +132,61 @@ async def assert_is_refused(
             await call(store, context)
     for table in ("chatkit_threads", "chatkit_items", "chatkit_attachments"):
         assert count_rows(probe, table) == 0
+
+
+@pytest.mark.parametrize(
+    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
+)
+@async_test
+async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
+    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
+) -> None:
+    for seconds in saved:
+        await store.save_thread(a_thread(created_at=later(seconds)), alice)
+    await store.delete_thread("thr_1", alice)
+    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
+        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
+    await assert_is_gone(store, probe, alice)
+
+
+@pytest.mark.parametrize("saved", [[0], [10, 0]])
+@async_test
+async def test_R10_a_save_later_than_all_of_the_deleted_thread_is_a_new_thread(
+    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int]
+) -> None:
+    for seconds in saved:
+        await store.save_thread(a_thread(created_at=later(seconds)), alice)
+    await store.add_thread_item("thr_1", a_message("msg_old"), alice)
+    await store.delete_thread("thr_1", alice)
+
+    fresh = later(max(saved)) + timedelta(microseconds=1)
+    other = a_thread("thr_2", created_at=fresh)
+    new = a_thread("thr_1", title="new", created_at=fresh)
+    for thread in (other, new):
+        await store.save_thread(thread, alice)
+    # Of the two, tied in time, the new thread is the younger one.
+    assert await load_threads(store, alice) == [other, new]
+    assert await load_items(store, alice) == []
+    with pytest.raises(NotFoundError):
+        await store.load_item("thr_1", "msg_old", alice)
+    await store.add_thread_item("thr_1", a_message("msg_new"), alice)
+    assert await load_items(store, alice) == [a_message("msg_new")]
+
+    await store.delete_thread("thr_1", alice)
+    with pytest.raises(NotFoundError):
+        await store.save_thread(new, alice)
+    await assert_is_gone(store, probe, alice)
+
+
+@async_test
+async def test_R10_attachments_stay_when_their_thread_is_deleted(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    attachment = an_attachment(thread_id="thr_1")
+    await store.save_thread(a_thread(), alice)
+    await store.save_attachment(attachment, alice)
+    await store.delete_thread("thr_1", alice)
+    assert await store.load_attachment("atc_1", alice) == attachment
 
 
 @only_own

@@ -1,0 +1,78 @@
+"""The command line: `python -m` the package, R37 of the contract."""
+
+import pytest
+from chat_store_adapter import only_own
+from chat_store_database import Probe
+from chat_store_fixtures import MIGRATIONS, PACKAGE, Command, applied
+from chat_store_under_test import ChatStore, migrate
+
+
+@only_own
+def test_R37_the_command_line_migrates_and_tells_the_status(
+    probe: Probe, command: Command
+) -> None:
+    status, printed = command("status", "--url", probe.url)
+    assert status == 1
+    assert probe.is_untouched()
+    # Scripts may read these lines.
+    assert printed.splitlines()[:-1] == [
+        "tables:  version 0",
+        f"code:    version {migrate.load()[-1].version}",
+        *(f"pending: {name}" for name in MIGRATIONS),
+    ]
+    assert f"python -m {PACKAGE} migrate" in printed
+    status, printed = command("migrate", url=probe.url)
+    assert status == 0
+    assert [name for name in MIGRATIONS if name in printed] == MIGRATIONS
+    assert applied(probe) == MIGRATIONS
+    status, printed = command("status", url=probe.url)
+    assert status == 0
+    assert "pending" not in printed
+
+
+@only_own
+@pytest.mark.parametrize("is_exposed", [True, False])
+def test_R37_the_status_warns_of_a_connection_across_a_network_without_tls(
+    store: ChatStore,
+    probe: Probe,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    is_exposed: bool,
+) -> None:
+    async def tell(_: object) -> bool:
+        return is_exposed
+
+    database = type(store._database)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(database, "is_exposed", tell)
+    _, printed = command("status", url=probe.url)
+    assert ("warning" in printed and "without TLS" in printed) is is_exposed
+
+
+@only_own
+def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
+    store: ChatStore, probe: Probe, command: Command
+) -> None:
+    with probe.unreachable(store):
+        for name in ("status", "migrate"):
+            status, printed = command(name, "--pool-timeout", "0.1", url=probe.url)
+            assert status == 1
+            assert "Traceback" not in printed
+
+
+@only_own
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["status"], "CHAT_STORE_URL"),
+        (["status", "--url", "nosuchdb://localhost/chat"], "nosuchdb"),
+        (["status", "--sql"], "--sql"),
+        (["from_the_future"], "migrate"),
+    ],
+)
+def test_R37_the_command_line_says_what_is_wrong(
+    command: Command, arguments: list[str], word: str
+) -> None:
+    status, printed = command(*arguments)
+    assert status == 2
+    assert word in printed
+    assert "Traceback" not in printed
