@@ -8,12 +8,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import copier
 import yaml
+from copier._main import Worker
+from jinja2 import Environment
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERS_FILE = ".copier-answers.chat-store.yml"
@@ -213,18 +217,40 @@ def commit(repository: Path, tag: str | None = None) -> None:
         git(repository, "tag", tag)
 
 
+_compile = Environment.compile
+_compiled: dict[object, Any] = {}
+
+
+def _compile_once(self: Environment, source: object, *details: Any, **options: Any) -> Any:
+    key = (source, details, *options.items())
+    if key not in _compiled:
+        _compiled[key] = _compile(self, source, *details, **options)  # type: ignore[call-overload]
+    return _compiled[key]
+
+
+@contextmanager
+def fast_copier() -> Iterator[None]:
+    """Let Copier compile each template once, and not start git for the mode of each file."""
+    with (
+        patch.object(Environment, "compile", _compile_once),
+        patch.object(Worker, "_sync_git_index_executable_bit"),
+    ):
+        yield
+
+
 def render(template: Path, project: Path, answers: Answers | None = None, **options: Any) -> Path:
     """Render as `copier copy --defaults` does, with these answers, trusting nothing."""
-    copier.run_copy(
-        str(template),
-        project,
-        dict(answers or {}),
-        defaults=True,
-        quiet=True,
-        unsafe=False,
-        settings=copier.Settings(),
-        **options,
-    )
+    with fast_copier():
+        copier.run_copy(
+            str(template),
+            project,
+            dict(answers or {}),
+            defaults=True,
+            quiet=True,
+            unsafe=False,
+            settings=copier.Settings(),
+            **options,
+        )
     return project
 
 
@@ -243,17 +269,18 @@ def update(
         to: The version to go to; without it, the newest.
         answers_file: Which of the project's answers files.
     """
-    copier.run_update(
-        project,
-        dict(answers or {}),
-        answers_file=answers_file,
-        vcs_ref=to,
-        settings=copier.Settings(),
-        defaults=True,
-        overwrite=True,
-        quiet=True,
-        unsafe=False,
-    )
+    with fast_copier():
+        copier.run_update(
+            project,
+            dict(answers or {}),
+            answers_file=answers_file,
+            vcs_ref=to,
+            settings=copier.Settings(),
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+            unsafe=False,
+        )
 
 
 def write(project: Path, files: Mapping[str, str]) -> None:
