@@ -477,7 +477,6 @@ def shown(printed: str, ground: Ground) -> str:
     printed = re.sub(r"\b(app|chat)_[0-9a-f]{8}\b", r"\1", printed)
     printed = re.sub(r"^applying \w+\n", "", printed, flags=re.MULTILINE)
     printed = printed.replace(sys.executable, "python")
-    printed = re.sub(r"needs version \d+", "needs version 2", printed)
     return "\n".join(dict.fromkeys(printed.splitlines()))
 
 

@@ -43,12 +43,12 @@ class Writes:
         task.add_done_callback(self._running.discard)
         return await finish(task, self._timeout)
 
-    def expect_from(self, caller: "asyncio.Task[Any] | None") -> None:
+    def expect_from(self, caller: asyncio.Task[Any] | None) -> None:
         """Note that a task uses the Store, so that it may still write when it ends."""
         if caller is not None:
             self._callers.add(caller)
 
-    async def wait_for_last(self, closer: "asyncio.Task[Any] | None") -> None:
+    async def wait_for_last(self, closer: asyncio.Task[Any] | None) -> None:
         """Wait while writes run, and a moment longer for tasks that may write again.
 
         Args:
@@ -69,7 +69,7 @@ class Writes:
         while self._running:
             await asyncio.wait(self._running)
 
-    def _expects_more(self, closer: "asyncio.Task[Any] | None") -> bool:
+    def _expects_more(self, closer: asyncio.Task[Any] | None) -> bool:
         return any(not task.done() for task in self._callers if task is not closer)
 
 
@@ -94,9 +94,8 @@ async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:
     except asyncio.CancelledError as error:
         if anyio.current_effective_deadline() > -math.inf:  # it is not anyio's
             cancellation = error
-    except TimeoutError:
-        if task.done():
-            raise
+    except TimeoutError:  # ours, or what the task has raised
+        pass
     with anyio.CancelScope(shield=True):
         while not task.done() and (remaining := deadline - clock()) > 0:
             try:

@@ -68,29 +68,39 @@ async def respond(
         # such as "no such thread", must be known by then.
         events = aiter(result)
         first = await anext(events, b"")
-    except OwnerError as error:
-        raise HTTPException(401, str(error)) from None
-    except NotFoundError as error:
-        raise HTTPException(404, str(error)) from None
-    except ValueError as error:  # the client's mistake, or a fault of the application's
-        raise HTTPException(422, _explain(error)) from None
+    except (NotFoundError, ValueError) as error:
+        raise _refusal(error) from None
 
     async def stream() -> AsyncIterator[bytes]:
         yield first
         try:
             async for event in events:
                 yield event
-        except HTTPException as error:  # too late for a status: told as ChatKit does
-            told = ErrorEvent(message=error.detail).model_dump_json()
-            yield f"data: {told}\n\n".encode()
+        except (HTTPException, NotFoundError, ValueError) as error:
+            # It is too late for a status: it becomes an event, as ChatKit's own errors.
+            event = ErrorEvent(message=_refusal(error).detail)
+            yield f"data: {event.model_dump_json()}\n\n".encode()
 
     return StreamingResponse(stream(), media_type="text/event-stream")
 
 
-def _explain(error: ValueError) -> str:
-    # The error's own text may quote what somebody wrote.
+def _refusal(error: Exception) -> HTTPException:
+    match error:
+        case HTTPException():
+            return error
+        case OwnerError():
+            return HTTPException(401, str(error))
+        case NotFoundError():
+            return HTTPException(404, str(error))
+        case _:  # the client's mistake, or a fault of the application's
+            return HTTPException(422, _explain(error))
+
+
+def _explain(error: Exception) -> str:
+    # The error's own text may quote what users wrote.
     frames = traceback.extract_tb(error.__traceback__)
-    place = [frame for frame in frames if "pydantic" not in frame.filename][-1]
+    own = [frame for frame in frames if "pydantic" not in frame.filename]
+    place = (own or frames)[-1]
     # A hostile client may send many that are not valid: they do not fill the log.
     level = logging.INFO if isinstance(error, ValidationError) else logging.WARNING
     what = f"{type(error).__name__} at {place.filename}:{place.lineno}"

@@ -15,6 +15,7 @@ Options of the URL:
 
 import re
 import ssl
+from collections.abc import Sequence
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from . import statements
@@ -45,8 +46,8 @@ _QUOTES_NO_VALUES = {
 
 def parse_url(url: str) -> Target:
     """Read a URL, or raise a ValueError."""
-    schemes = ("mysql", "mariadb")
-    parts = _split_url(url, schemes, (DRIVER,), "MySQL and MariaDB", _EXAMPLE)
+    schemes = ("mysql", "mariadb", f"mariadb+{DRIVER}", f"mysql+{DRIVER}")
+    parts = _split_url(url, schemes, _EXAMPLE)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))

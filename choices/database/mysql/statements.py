@@ -56,49 +56,37 @@ UPDATE chatkit_threads SET
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
 """
 
+
+def _in_both_orders(page: str) -> dict[str, str]:
+    return {
+        "asc": page.format(beyond=">", desc=""),
+        "desc": page.format(beyond="<", desc=" DESC"),
+    }
+
+
 # One row more than the page tells whether there is more (R19). A row that is larger than
 # its share of the page comes without its payload, which the Store then loads (R42).
-FIRST_ITEMS = {
-    "asc": """
+FIRST_ITEMS = _in_both_orders("""
 SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
-ORDER BY created_at, position LIMIT ?
-""",
-    "desc": """
-SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_items
-WHERE owner_id = ? AND thread_id = ?
-ORDER BY created_at DESC, position DESC LIMIT ?
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT ?
+""")
 
 # The cursor is found by its whole key, so that its place is a constant and the page one
 # range of its index (R22); a comparison of rows of two columns would not be. The index is
 # named, or the server may read all of the thread up to the cursor instead. Where the page
 # has no rows, the Store asks whether there is such a cursor.
-NEXT_ITEMS = {
-    "asc": """
+NEXT_ITEMS = _in_both_orders("""
 SELECT CONVERT(item.id USING utf8mb4), IF(LENGTH(item.data) <= ?, item.data, NULL)
 FROM chatkit_items AS origin JOIN chatkit_items AS item
     FORCE INDEX (chatkit_items_page)
     ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
 WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
-    item.created_at > origin.created_at
-    OR (item.created_at = origin.created_at AND item.position > origin.position)
+    item.created_at {beyond} origin.created_at
+    OR (item.created_at = origin.created_at AND item.position {beyond} origin.position)
 )
-ORDER BY item.created_at, item.position LIMIT ?
-""",
-    "desc": """
-SELECT CONVERT(item.id USING utf8mb4), IF(LENGTH(item.data) <= ?, item.data, NULL)
-FROM chatkit_items AS origin JOIN chatkit_items AS item
-    FORCE INDEX (chatkit_items_page)
-    ON item.owner_id = origin.owner_id AND item.thread_id = origin.thread_id
-WHERE origin.owner_id = ? AND origin.thread_id = ? AND origin.id = ? AND (
-    item.created_at < origin.created_at
-    OR (item.created_at = origin.created_at AND item.position < origin.position)
-)
-ORDER BY item.created_at DESC, item.position DESC LIMIT ?
-""",
-}
+ORDER BY item.created_at{desc}, item.position{desc} LIMIT ?
+""")
 
 SAVE_ATTACHMENT = """
 INSERT INTO chatkit_attachments (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
@@ -114,43 +102,23 @@ DELETE_ATTACHMENT = """
 DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
 """
 
-FIRST_THREADS = {
-    "asc": """
+FIRST_THREADS = _in_both_orders("""
 SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
-ORDER BY created_at, position LIMIT ?
-""",
-    "desc": """
-SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_threads
-WHERE owner_id = ? AND deleted_at IS NULL
-ORDER BY created_at DESC, position DESC LIMIT ?
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT ?
+""")
 
-NEXT_THREADS = {
-    "asc": """
+NEXT_THREADS = _in_both_orders("""
 SELECT CONVERT(thread.id USING utf8mb4), IF(LENGTH(thread.data) <= ?, thread.data, NULL)
 FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
     FORCE INDEX (chatkit_threads_page)
     ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
 WHERE origin.owner_id = ? AND origin.id = ? AND (
-    thread.created_at > origin.created_at
-    OR (thread.created_at = origin.created_at AND thread.position > origin.position)
+    thread.created_at {beyond} origin.created_at
+    OR (thread.created_at = origin.created_at AND thread.position {beyond} origin.position)
 )
-ORDER BY thread.created_at, thread.position LIMIT ?
-""",
-    "desc": """
-SELECT CONVERT(thread.id USING utf8mb4), IF(LENGTH(thread.data) <= ?, thread.data, NULL)
-FROM chatkit_threads AS origin JOIN chatkit_threads AS thread
-    FORCE INDEX (chatkit_threads_page)
-    ON thread.owner_id = origin.owner_id AND thread.deleted_at IS NULL
-WHERE origin.owner_id = ? AND origin.id = ? AND (
-    thread.created_at < origin.created_at
-    OR (thread.created_at = origin.created_at AND thread.position < origin.position)
-)
-ORDER BY thread.created_at DESC, thread.position DESC LIMIT ?
-""",
-}
+ORDER BY thread.created_at{desc}, thread.position{desc} LIMIT ?
+""")
 
 # Finds a thread that was deleted, too: its emptied row still has its place (R20).
 FIND_THREAD = """

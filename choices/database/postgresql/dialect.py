@@ -6,6 +6,7 @@ URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
 (`?options=-csearch_path%3Dchat`).
 """
 
+from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from . import statements
@@ -33,8 +34,8 @@ def parse_url(url: str) -> str:
     Raises:
         ValueError: It is missing, of another database or driver, or has an unescaped @.
     """
-    schemes = ("postgresql", "postgres")
-    parts = _split_url(url, schemes, (DRIVER,), "PostgreSQL", _EXAMPLE)
+    schemes = ("postgres", "postgresql", f"postgresql+{DRIVER}")
+    parts = _split_url(url, schemes, _EXAMPLE)
     if (
         parts.netloc.count("@") > 1
         or ("@" in parts.path and not parts.username)
@@ -44,7 +45,7 @@ def parse_url(url: str) -> str:
             "The URL cannot be read: in the name and the password, write %40 for @, "
             "%2F for /, %3A for :, %3F for ?, %23 for # and %25 for %"
         )
-    return f"{parts.scheme}://{url.strip().partition('://')[2]}"
+    return f"postgresql://{url.strip().partition('://')[2]}"
 
 
 def is_transient(error: Exception) -> bool:

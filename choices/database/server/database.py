@@ -127,7 +127,11 @@ class Database:
         def fetch(connection: Connection) -> Coroutine[Any, Any, list[tuple[Any, ...]]]:
             return connection.fetch(statement, params)
 
-        return await self._start_read(fetch, owner)
+        call = self._call(fetch, self._statement_timeout, owner)
+        task = asyncio.create_task(call)
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
+        return await asyncio.shield(task)
 
     async def write(self, *steps: tuple[str, Sequence[object]], owner: str = "") -> int:
         """Run statements in one transaction; arguments and errors as for `read`.
@@ -140,11 +144,13 @@ class Database:
 
     async def applied_migrations(self) -> dict[int, int]:
         """Return the versions that were applied, each with the oldest code it serves."""
-        return await self._start_read(_list_migrations)
+        if not await self.read(statements.HAS_MIGRATIONS):
+            return {}
+        return dict(await self.read(statements.LIST_MIGRATIONS))
 
     async def is_exposed(self) -> bool:
         """Tell whether what is sent crosses a network without TLS."""
-        return await self._start_read(dialect.is_exposed)
+        return await self._call(dialect.is_exposed, self._statement_timeout)
 
     async def apply(self, migration: Migration) -> bool:
         """Apply and record a migration; False if another process has done it."""
@@ -152,15 +158,6 @@ class Database:
         while (applied := await self._call(apply, None)) is None:
             await asyncio.sleep(0.05)  # another process is migrating
         return applied
-
-    async def _start_read(
-        self, action: Callable[[Connection], Awaitable[T]], owner: str = ""
-    ) -> T:
-        call = self._call(action, self._statement_timeout, owner)
-        task = asyncio.create_task(call)
-        self._reads.add(task)
-        task.add_done_callback(self._reads.discard)
-        return await asyncio.shield(task)
 
     async def _call(
         self,
@@ -265,12 +262,6 @@ class _Deadline:
             self._due = now + 1.0
         if self._due < math.inf:
             self._timer = self._loop.call_at(self._due, self._expire)
-
-
-async def _list_migrations(connection: Connection) -> dict[int, int]:
-    if not await connection.fetch(statements.HAS_MIGRATIONS):
-        return {}
-    return dict(await connection.fetch(statements.LIST_MIGRATIONS))
 
 
 async def _execute(

@@ -198,8 +198,9 @@ class Database:
 
 
 def _parse(url: str) -> str:
-    drivers = ("sqlite3", "pysqlite", "aiosqlite")
-    parts = _split_url(url, ("sqlite",), drivers, "SQLite", "sqlite:///chat.db")
+    drivers = ("aiosqlite", "pysqlite", "sqlite3")  # as SQLAlchemy names them
+    schemes = [*(f"sqlite+{driver}" for driver in drivers), "sqlite"]
+    parts = _split_url(url, schemes, "sqlite:///chat.db")
     if parts.netloc or parts.path == "/":
         raise ValueError(
             "A SQLite URL has three slashes before a relative path and four before an "

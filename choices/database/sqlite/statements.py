@@ -54,43 +54,34 @@ UPDATE chatkit_threads SET
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
 """
 
+
+def _in_both_orders(page: str) -> dict[str, str]:
+    return {
+        "asc": page.format(beyond=">", desc=""),
+        "desc": page.format(beyond="<", desc=" DESC"),
+    }
+
+
 # One row more than the page tells whether there is more (R19). A row that is larger than
 # its share of the page comes without its payload, which the Store then loads (R42).
-FIRST_ITEMS = {
-    "asc": """
+FIRST_ITEMS = _in_both_orders("""
 SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
-ORDER BY created_at, position LIMIT ?
-""",
-    "desc": """
-SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items
-WHERE owner_id = ? AND thread_id = ?
-ORDER BY created_at DESC, position DESC LIMIT ?
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT ?
+""")
 
 # The cursor is looked up once, and the page is then one range of its index, in order
 # (R22): CROSS JOIN makes SQLite begin with the cursor, and the plus lets it use both
 # columns of the index, since it takes the type off the value. Where the page has no
 # rows, the Store asks whether there is such a cursor.
-NEXT_ITEMS = {
-    "asc": """
+NEXT_ITEMS = _in_both_orders("""
 SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN item.data END
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
 WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
     AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
-    AND (item.created_at, item.position) > (cursor.created_at, +cursor.position)
-ORDER BY item.created_at, item.position LIMIT ?
-""",
-    "desc": """
-SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN item.data END
-FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
-WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
-    AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
-    AND (item.created_at, item.position) < (cursor.created_at, +cursor.position)
-ORDER BY item.created_at DESC, item.position DESC LIMIT ?
-""",
-}
+    AND (item.created_at, item.position) {beyond} (cursor.created_at, +cursor.position)
+ORDER BY item.created_at{desc}, item.position{desc} LIMIT ?
+""")
 
 SAVE_ATTACHMENT = """
 INSERT INTO chatkit_attachments (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
@@ -105,37 +96,20 @@ DELETE_ATTACHMENT = """
 DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
 """
 
-FIRST_THREADS = {
-    "asc": """
+FIRST_THREADS = _in_both_orders("""
 SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
-ORDER BY created_at, position LIMIT ?
-""",
-    "desc": """
-SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_threads
-WHERE owner_id = ? AND deleted_at IS NULL
-ORDER BY created_at DESC, position DESC LIMIT ?
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT ?
+""")
 
-NEXT_THREADS = {
-    "asc": """
+NEXT_THREADS = _in_both_orders("""
 SELECT thread.id, CASE WHEN length(CAST(thread.data AS BLOB)) <= ? THEN thread.data END
 FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
 WHERE cursor.owner_id = ? AND cursor.id = ?
     AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
-    AND (thread.created_at, thread.position) > (cursor.created_at, +cursor.position)
-ORDER BY thread.created_at, thread.position LIMIT ?
-""",
-    "desc": """
-SELECT thread.id, CASE WHEN length(CAST(thread.data AS BLOB)) <= ? THEN thread.data END
-FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
-WHERE cursor.owner_id = ? AND cursor.id = ?
-    AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
-    AND (thread.created_at, thread.position) < (cursor.created_at, +cursor.position)
-ORDER BY thread.created_at DESC, thread.position DESC LIMIT ?
-""",
-}
+    AND (thread.created_at, thread.position) {beyond} (cursor.created_at, +cursor.position)
+ORDER BY thread.created_at{desc}, thread.position{desc} LIMIT ?
+""")
 
 # Finds a thread that was deleted, too: its emptied row still has its place (R20).
 FIND_THREAD = """

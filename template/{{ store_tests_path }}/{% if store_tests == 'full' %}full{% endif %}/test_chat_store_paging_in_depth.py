@@ -27,7 +27,10 @@ from test_chat_store_paging import (
     ids_of,
     in_order,
     logged_cuts,
+    rows,
 )
+
+__all__ = ["rows"]  # a fixture
 
 
 @async_test

@@ -103,6 +103,9 @@ def test_a_refusal_in_a_stream_is_an_event(port: int) -> None:
     client = Client(port, "alice")
     *_, last = client.stream("threads.create", input=user_input("x" * 1000))
     assert (last["type"], last["message"]) == ("error", "That is too much")
+    *_, last = client.stream("threads.create", input=user_input("Hi", "atc_0"))
+    message = "Attachment atc_0 not found"
+    assert (last["type"], last["message"]) == ("error", message)
 
 
 def test_what_is_absent_is_a_404_also_for_a_stream(port: int) -> None:

@@ -15,6 +15,7 @@ Options of the URL:
 
 import re
 import ssl
+from collections.abc import Sequence
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from . import statements
@@ -45,8 +46,8 @@ _QUOTES_NO_VALUES = {
 
 def parse_url(url: str) -> Target:
     """Read a URL, or raise a ValueError."""
-    schemes = ("mysql", "mariadb")
-    parts = _split_url(url, schemes, (DRIVER,), "MySQL and MariaDB", _EXAMPLE)
+    schemes = ("mysql", "mariadb", f"mariadb+{DRIVER}", f"mysql+{DRIVER}")
+    parts = _split_url(url, schemes, _EXAMPLE)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))
@@ -154,14 +155,8 @@ async def _apply_locked(migration: Migration, connection: Connection) -> bool:
     return await connection.execute(statements.RECORD_MIGRATION, record) == 1
 
 
-def _split_url(
-    url: str,
-    schemes: tuple[str, ...],
-    drivers: tuple[str, ...],
-    database: str,
-    example: str,
-) -> SplitResult:
-    # Errors never show the URL: it may hold a password.
+def _split_url(url: str, schemes: Sequence[str], example: str) -> SplitResult:
+    # Errors never show the URL, which may contain a password.
     if not url:
         raise ValueError(
             "No database: pass a URL to ChatStore(url) or with --url, or set CHAT_STORE_URL, "
@@ -171,16 +166,10 @@ def _split_url(
         parts = urlsplit(url.strip())
     except ValueError:
         raise ValueError(f"The URL cannot be read; write {example}") from None
-    scheme, _, driver = parts.scheme.partition("+")  # as SQLAlchemy writes them
-    if scheme not in schemes:
+    if parts.scheme not in schemes:
         given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
         raise ValueError(
-            f"This ChatStore was rendered for {database} and cannot use {given}; "
+            f"This ChatStore was rendered for {schemes[-1]} and cannot use {given}; "
             f"write {example}"
         )
-    if driver and driver not in drivers:
-        raise ValueError(
-            f"The URL names the driver {driver}, and this ChatStore was rendered for "
-            f"{drivers[0]}; write {example}"
-        )
-    return parts._replace(scheme=scheme)
+    return parts

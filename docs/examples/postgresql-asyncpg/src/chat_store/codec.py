@@ -78,16 +78,17 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
         payload = _dump_readable(adapter, value)
     except (PydanticSerializationError, ValidationError, RecursionError) as error:
         raise ValueError(f"{name} cannot be stored: {_reason(error)}") from None
+    stored = to_payload(payload[1:-1].decode())
+    if len(payload) > len(_TOO_LONG) and _TOO_LONG in payload.translate(_ALL_DIGITS_0):
+        try:
+            load(adapter, stored, name)
+        except UnreadableError:
+            raise ValueError(
+                f"{name} cannot be stored: an integer is too long"
+            ) from None
     if _has_constants(payload):
         raise ValueError(f"{name} cannot be stored: NaN and infinity are not JSON")
-    text = payload[1:-1].decode()
-    if (
-        len(payload) > len(_TOO_LONG)
-        and _TOO_LONG in payload.translate(_ALL_DIGITS_0)
-        and not _is_readable(adapter, text)
-    ):
-        raise ValueError(f"{name} cannot be stored: an integer is too long")
-    return to_payload(text)
+    return stored
 
 
 def load(adapter: TypeAdapter[list[T]], payload: str, name: str) -> T:
@@ -191,14 +192,6 @@ def _dump_readable(adapter: TypeAdapter[list[T]], value: T) -> bytes:
         payload = adapter.dump_json([value], warnings="none")
     adapter.validate_json(payload)
     return payload
-
-
-def _is_readable(adapter: TypeAdapter[list[T]], text: str) -> bool:
-    try:
-        load(adapter, to_payload(text), "")
-    except UnreadableError:
-        return False
-    return True
 
 
 def _has_constants(payload: bytes) -> bool:

@@ -51,41 +51,32 @@ UPDATE chatkit_threads SET
 WHERE owner_id = $3 AND id = $4 AND deleted_at IS NULL AND data::text = $5
 """
 
+
+def _in_both_orders(page: str) -> dict[str, str]:
+    return {
+        "asc": page.format(beyond=">", desc=""),
+        "desc": page.format(beyond="<", desc=" DESC"),
+    }
+
+
 # One row more than the page tells whether there is more (R19). A row that is larger than
 # its share of the page comes without its payload, which the Store then loads (R42).
-FIRST_ITEMS = {
-    "asc": """
+FIRST_ITEMS = _in_both_orders("""
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
 WHERE owner_id = $2 AND thread_id = $3
-ORDER BY created_at, position LIMIT $4
-""",
-    "desc": """
-SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
-WHERE owner_id = $2 AND thread_id = $3
-ORDER BY created_at DESC, position DESC LIMIT $4
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT $4
+""")
 
 # The cursor's place is looked up once, and the page is then one range of its index, in
 # order (R22). Where it has no rows, the Store asks whether there is such a cursor.
-NEXT_ITEMS = {
-    "asc": """
+NEXT_ITEMS = _in_both_orders("""
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
-WHERE owner_id = $2 AND thread_id = $3 AND (created_at, position) > (
+WHERE owner_id = $2 AND thread_id = $3 AND (created_at, position) {beyond} (
     SELECT cursor.created_at, cursor.position FROM chatkit_items AS cursor
     WHERE cursor.owner_id = $2 AND cursor.thread_id = $3 AND cursor.id = $4
 )
-ORDER BY created_at, position LIMIT $5
-""",
-    "desc": """
-SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
-WHERE owner_id = $2 AND thread_id = $3 AND (created_at, position) < (
-    SELECT cursor.created_at, cursor.position FROM chatkit_items AS cursor
-    WHERE cursor.owner_id = $2 AND cursor.thread_id = $3 AND cursor.id = $4
-)
-ORDER BY created_at DESC, position DESC LIMIT $5
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT $5
+""")
 
 SAVE_ATTACHMENT = """
 INSERT INTO chatkit_attachments (owner_id, id, created_at, data)
@@ -101,37 +92,20 @@ DELETE_ATTACHMENT = """
 DELETE FROM chatkit_attachments WHERE owner_id = $1 AND id = $2
 """
 
-FIRST_THREADS = {
-    "asc": """
+FIRST_THREADS = _in_both_orders("""
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
 WHERE owner_id = $2 AND deleted_at IS NULL
-ORDER BY created_at, position LIMIT $3
-""",
-    "desc": """
-SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
-WHERE owner_id = $2 AND deleted_at IS NULL
-ORDER BY created_at DESC, position DESC LIMIT $3
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT $3
+""")
 
-NEXT_THREADS = {
-    "asc": """
+NEXT_THREADS = _in_both_orders("""
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
-WHERE owner_id = $2 AND deleted_at IS NULL AND (created_at, position) > (
+WHERE owner_id = $2 AND deleted_at IS NULL AND (created_at, position) {beyond} (
     SELECT cursor.created_at, cursor.position FROM chatkit_threads AS cursor
     WHERE cursor.owner_id = $2 AND cursor.id = $3
 )
-ORDER BY created_at, position LIMIT $4
-""",
-    "desc": """
-SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_threads
-WHERE owner_id = $2 AND deleted_at IS NULL AND (created_at, position) < (
-    SELECT cursor.created_at, cursor.position FROM chatkit_threads AS cursor
-    WHERE cursor.owner_id = $2 AND cursor.id = $3
-)
-ORDER BY created_at DESC, position DESC LIMIT $4
-""",
-}
+ORDER BY created_at{desc}, position{desc} LIMIT $4
+""")
 
 # Finds a thread that was deleted, too: its emptied row still has its place (R20).
 FIND_THREAD = """

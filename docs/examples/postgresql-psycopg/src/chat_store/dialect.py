@@ -6,6 +6,7 @@ URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
 (`?options=-csearch_path%3Dchat`).
 """
 
+from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from . import statements
@@ -33,8 +34,8 @@ def parse_url(url: str) -> str:
     Raises:
         ValueError: It is missing, of another database or driver, or has an unescaped @.
     """
-    schemes = ("postgresql", "postgres")
-    parts = _split_url(url, schemes, (DRIVER,), "PostgreSQL", _EXAMPLE)
+    schemes = ("postgres", "postgresql", f"postgresql+{DRIVER}")
+    parts = _split_url(url, schemes, _EXAMPLE)
     if (
         parts.netloc.count("@") > 1
         or ("@" in parts.path and not parts.username)
@@ -44,7 +45,7 @@ def parse_url(url: str) -> str:
             "The URL cannot be read: in the name and the password, write %40 for @, "
             "%2F for /, %3A for :, %3F for ?, %23 for # and %25 for %"
         )
-    return f"{parts.scheme}://{url.strip().partition('://')[2]}"
+    return f"postgresql://{url.strip().partition('://')[2]}"
 
 
 def is_transient(error: Exception) -> bool:
@@ -123,14 +124,8 @@ async def _apply_locked(
     return True
 
 
-def _split_url(
-    url: str,
-    schemes: tuple[str, ...],
-    drivers: tuple[str, ...],
-    database: str,
-    example: str,
-) -> SplitResult:
-    # Errors never show the URL: it may hold a password.
+def _split_url(url: str, schemes: Sequence[str], example: str) -> SplitResult:
+    # Errors never show the URL, which may contain a password.
     if not url:
         raise ValueError(
             "No database: pass a URL to ChatStore(url) or with --url, or set CHAT_STORE_URL, "
@@ -140,16 +135,10 @@ def _split_url(
         parts = urlsplit(url.strip())
     except ValueError:
         raise ValueError(f"The URL cannot be read; write {example}") from None
-    scheme, _, driver = parts.scheme.partition("+")  # as SQLAlchemy writes them
-    if scheme not in schemes:
+    if parts.scheme not in schemes:
         given = f"a {parts.scheme!r} URL" if parts.scheme else "a URL without a scheme"
         raise ValueError(
-            f"This ChatStore was rendered for {database} and cannot use {given}; "
+            f"This ChatStore was rendered for {schemes[-1]} and cannot use {given}; "
             f"write {example}"
         )
-    if driver and driver not in drivers:
-        raise ValueError(
-            f"The URL names the driver {driver}, and this ChatStore was rendered for "
-            f"{drivers[0]}; write {example}"
-        )
-    return parts._replace(scheme=scheme)
+    return parts

@@ -158,12 +158,13 @@ class ChatStore(Store[RequestContext]):
 
         For work beside the SDK's methods, such as migrations and exports.
         """
-        here = (asyncio.get_running_loop(), os.getpid())
-        if self._opened_in != here:
-            if self._is_open or self._users:
-                self._require_same_loop()
+        if self._is_open or self._users:
+            self._require_same_loop()
+        else:
             # A lock belongs to its loop, and each `asyncio.run` has another.
-            self._opened_in, self._lock = here, asyncio.Lock()
+            here = (asyncio.get_running_loop(), os.getpid())
+            if self._opened_in != here:
+                self._opened_in, self._lock = here, asyncio.Lock()
         async with self._lock:
             if not self._users:
                 try:
@@ -470,16 +471,10 @@ class ChatStore(Store[RequestContext]):
         self._writes.expect_from(asyncio.current_task())
 
     def _require_same_loop(self) -> None:
-        loop, process = self._opened_in
-        if process != os.getpid():
+        if self._opened_in != (asyncio.get_running_loop(), os.getpid()):
             raise StoreClosedError(
-                "The ChatStore was opened before this process was forked: open one in each "
-                "process, as in a lifespan."
-            )
-        if loop is not asyncio.get_running_loop():
-            raise StoreClosedError(
-                "The ChatStore was opened in another event loop: open, use and close it in "
-                "the same `asyncio.run`, or make a ChatStore for each loop."
+                "The ChatStore was opened in another event loop, or before this process was "
+                "forked: open one in each process and loop, as in a lifespan."
             )
 
     async def _fill(

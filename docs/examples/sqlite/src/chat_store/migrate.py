@@ -56,11 +56,12 @@ class SchemaStatus:
     def problem(self) -> str | None:
         """Why this code must not use the tables, and what to do; None where it may."""
         if self.pending:
-            found = f"at version {self.applied}" if self.applied else "missing"
+            names = ", ".join(migration.name for migration in self.pending)
+            found = f"lack {names}" if self.applied else "are missing"
             return (
-                f"The chat store's tables are {found} in {self.database}; this code needs "
-                f"version {self.pending[-1].version}. Run `python -m {_PACKAGE} migrate`, or "
-                "`alembic upgrade head` if Alembic creates them."
+                f"The chat store's tables {found} in {self.database}. Run "
+                f"`python -m {_PACKAGE} migrate`, or `alembic upgrade head` if Alembic "
+                "creates them."
             )
         if self.runs_with:
             return (
@@ -109,12 +110,12 @@ async def status(database: "Database") -> SchemaStatus:
     applied = await database.applied_migrations()
     versions = {migration.version for migration in migrations}
     # Not the highest number of all: yours, from 1001, say nothing of ours.
-    unknown = [need for version, need in applied.items() if version not in versions]
+    unknown = applied.keys() - versions
     return SchemaStatus(
         database=database.name,
         applied=max(applied, default=0),
         known=migrations[-1].version,
-        runs_with=max((need for need in unknown if need not in versions), default=0),
+        runs_with=max({applied[one] for one in unknown} - versions, default=0),
         pending=[one for one in migrations if one.version not in applied],
     )
 

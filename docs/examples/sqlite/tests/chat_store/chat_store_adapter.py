@@ -60,7 +60,15 @@ _ADAPTER = _load(_NAME) if _NAME else None
 
 _ABOUT_THIS_STORE = (
     *("agents", "agents_in_depth", "budgets", "faults", "id_format", "ids", "transfer"),
-    *("alembic", "attachments", "engine", "example_server", "user_data", "web"),
+    *(
+        "alembic",
+        "attachments",
+        "command_line",
+        "engine",
+        "example_server",
+        "user_data",
+        "web",
+    ),
 )
 IGNORED = [
     path.relative_to(Path(__file__).parent).as_posix()

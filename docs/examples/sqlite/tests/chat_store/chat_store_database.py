@@ -73,18 +73,6 @@ class Probe:
         damaged = "data = CAST(x'64616d61676564ff' AS TEXT)"
         self.execute(f"UPDATE chatkit_items SET {damaged} WHERE id = '{item_id}'")
 
-    def query_json(self) -> list[str]:
-        """Read the ids out of all payloads by the database's own JSON functions, sorted."""
-        tables = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
-        rows = [
-            self.query(
-                f"SELECT json_extract(data, '$.id'), json_type(data, '$.metadata') "
-                f"FROM {table} WHERE data IS NOT NULL"
-            )
-            for table in tables
-        ]
-        return sorted(row[0] for part in rows for row in part)
-
     def refuse_items(self) -> None:
         """Make every insertion of an item fail."""
         self.execute(
@@ -148,18 +136,6 @@ class Probe:
         """
         for connection in connections_of(store):
             connection.close()
-
-    @contextmanager
-    def unreachable(self, store: ChatStore) -> Generator[None, None, None]:
-        """Break the Store's connections, and let it make no others."""
-        self.break_connections(store)
-        away = self.path.rename(self.path.with_suffix(".away"))
-        self.path.mkdir()
-        try:
-            yield
-        finally:
-            self.path.rmdir()
-            away.rename(self.path)
 
     @contextmanager
     def stalled(self, store: ChatStore) -> Generator[None, None, None]:

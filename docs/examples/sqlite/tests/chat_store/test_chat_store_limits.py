@@ -19,7 +19,6 @@ from chat_store_tools import (
     async_test,
     finish,
     start_python,
-    walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.types import Page, ThreadItem, ThreadMetadata, WidgetItem
@@ -80,35 +79,6 @@ async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
     cuts = [it for it in caplog.records if "max_page_bytes" in it.getMessage()]
     assert cuts
     assert {record.levelno for record in cuts} == {logging.WARNING}
-
-
-@only_own
-@async_test
-async def test_R42_the_database_never_gives_much_more_than_a_page_may_hold(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    await fill_in_sizes(store, alice)
-    async with ChatStore(probe.url, max_page_bytes=PAGE) as small:
-        database = small._database  # pyright: ignore[reportPrivateUsage]
-        read = database.read
-        given: list[int] = []  # in each answer of several rows
-
-        async def read_and_measure(*args: Any, **options: Any) -> list[Any]:
-            rows = await read(*args, **options)
-            if len(rows) > 1:
-                given.append(sum(len(payload or "") for _, payload in rows))
-            return rows
-
-        monkeypatch.setattr(database, "read", read_and_measure)
-        await small.load_thread_items("thr_00", None, 20, "asc", alice)
-        await small.load_thread_items("thr_00", "msg_03", 20, "asc", alice)
-        await small.load_threads(20, None, "desc", alice)
-        await small.load_threads(20, "thr_09", "desc", alice)
-    assert len(given) == 4
-    assert max(given) < PAGE
 
 
 @pytest.mark.parametrize("text", ["x" * 1_000, "é" * 500])
@@ -228,17 +198,6 @@ def test_R43_a_widget_that_is_too_deep_to_be_written_is_refused_at_once() -> Non
     assert "Item wig_1 cannot be stored" in printed, errors
 
 
-@async_test
-async def test_R43_nesting_that_json_cannot_be_written_for_is_refused(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    nested: dict[str, Any] = {}
-    for _ in range(10_000):
-        nested = {"a": nested}
-    with pytest.raises(ValueError):
-        await finish(store.save_thread(a_thread(metadata=nested), alice))
-
-
 # --- R44: one owner's calls do not block the others'
 
 
@@ -269,16 +228,3 @@ async def test_R44_a_call_waits_for_few_of_another_owners_calls(
     await finish(store.load_thread("thr_1", bob))
     assert ended < 300  # on SQLite, 64 writes share a commit
     await finish(asyncio.gather(*calls), 60)
-
-
-@async_test
-async def test_R44_an_owner_alone_gets_all_that_was_asked_for(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    items = [a_message(f"msg_{number}") for number in range(200)]
-    adding = [store.add_thread_item("thr_1", item, alice) for item in items]
-    await finish(asyncio.gather(*adding), 60)
-    loading = [store.load_item("thr_1", item.id, alice) for item in items]
-    assert await finish(asyncio.gather(*loading), 60) == items
-    assert len(await walk(store, alice)) == 200

@@ -3,12 +3,10 @@
 import asyncio
 import inspect
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -43,7 +41,6 @@ from chat_store_under_test import (
     RequestContext,
     SchemaError,
     StoreClosedError,
-    migrate,
 )
 from chatkit.store import NotFoundError, Store
 
@@ -120,32 +117,6 @@ async def test_R31_a_write_that_fails_after_its_task_was_cancelled_is_logged(
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize("way", ["not cancelled", "task", "scope"])
-@async_test
-async def test_R31_the_wait_ends_after_the_configured_time(
-    store: ChatStore, probe: Probe, alice: RequestContext, way: str
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    async with ChatStore(probe.url, write_timeout=0.1, pool_timeout=60) as hasty:
-        with probe.locked():
-            scope = anyio.CancelScope()
-
-            async def call_in_scope() -> None:
-                with scope:
-                    await hasty.add_thread_item("thr_1", a_message(), alice)
-
-            call = asyncio.ensure_future(call_in_scope())
-            await asyncio.sleep(0)
-            if way == "task":
-                call.cancel()
-            if way == "scope":
-                scope.cancel()
-            expected = asyncio.CancelledError if way == "task" else DatabaseTimeoutError
-            with pytest.raises(expected):
-                await finish(call)
-    assert count_rows(probe, "chatkit_items") == 1  # close() has waited for it
-
-
 # --- R32: the event loop is not blocked
 
 FILE_FUNCTIONS = frozenset(
@@ -214,17 +185,6 @@ async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
     assert found == []
 
 
-@only_own
-@async_test
-async def test_R32_a_status_check_reads_no_file_on_the_loops_thread(
-    store: ChatStore, probe: Probe
-) -> None:
-    await store.status()  # the first use may import modules
-    with blocking_calls(*probe.BLOCKING_MODULES) as found:
-        await store.status()
-    assert found == []
-
-
 # --- R33: a bounded pool
 
 
@@ -258,21 +218,6 @@ async def test_R33_callers_of_an_exhausted_pool_get_an_error_in_time(
             assert isinstance(outcome, DatabaseTimeoutError), method
             assert "0.5 s" in str(outcome)
         await recover(hasty, bob)
-
-
-@async_test
-async def test_R33_connections_come_back_after_errors(
-    probe: Probe, alice: RequestContext
-) -> None:
-    async with ChatStore(probe.url, auto_migrate=True, pool_size=1) as store:
-        await save_one_of_each(store, alice)
-        probe.refuse_items()
-        for _ in range(5):
-            with pytest.raises(DatabaseError):
-                await finish(store.add_thread_item("thr_1", a_message("msg_2"), alice))
-            with pytest.raises(NotFoundError):
-                await finish(store.load_item("thr_1", "msg_2", alice))
-        await finish(store.save_thread(a_thread(), alice))
 
 
 @only_own
@@ -423,26 +368,6 @@ async def test_R37_tables_that_are_too_new_are_refused(
     await late.close()
 
 
-@only_own
-@async_test
-async def test_R37_a_migration_of_ones_own_hides_no_newer_tables(
-    store: ChatStore, probe: Probe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sql = "CREATE INDEX chatkit_mine ON chatkit_items (id);\n"
-    own = migrate.Migration(1001, "1001_mine", 1, sql)
-    migrations = [*migrate.load(), own]
-    monkeypatch.setattr(migrate, "load", lambda: migrations)
-    late = ChatStore(probe.url, auto_migrate=True)
-    async with late:
-        assert (await late.status()).problem is None
-    probe.execute(
-        "INSERT INTO chatkit_migrations (version, name, runs_with) "
-        "VALUES (900, '0900_from_the_future', 900)"
-    )
-    with pytest.raises(SchemaError, match=r"too new .*version 900\b"):
-        await late.open()
-
-
 @async_test
 async def test_R37_tables_that_are_too_old_are_refused_with_what_to_run(
     old_probe: Probe, alice: RequestContext
@@ -465,115 +390,6 @@ async def test_R37_a_status_check_changes_nothing(probe: Probe) -> None:
     status = await finish(ChatStore(probe.url).status())
     assert (status.applied, status.problem is None) == (0, False)
     assert probe.is_untouched()
-
-
-@only_own
-@async_test
-async def test_R37_status_and_close_do_not_wait_for_a_migration(
-    store: ChatStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    is_under_way, may_end = asyncio.Event(), asyncio.Event()
-
-    async def migrate_slowly(*_: object) -> list[str]:
-        is_under_way.set()
-        await may_end.wait()
-        return []
-
-    module = sys.modules[ChatStore.__module__]
-    monkeypatch.setattr(module, "apply_pending", migrate_slowly)
-    migration = asyncio.ensure_future(store.migrate())
-    await finish(is_under_way.wait())
-    try:
-        assert (await finish(store.status(), 3)).problem is None
-        await finish(store.close(), 3)
-    finally:
-        may_end.set()
-        await finish(migration)
-
-
-@only_own
-def test_R37_the_command_line_migrates_and_tells_the_status(
-    probe: Probe, command: Command
-) -> None:
-    status, printed = command("status", "--url", probe.url)
-    assert status == 1
-    assert probe.is_untouched()
-    # Scripts may read these lines.
-    assert printed.splitlines()[:-1] == [
-        "tables:  version 0",
-        f"code:    version {migrate.load()[-1].version}",
-        *(f"pending: {name}" for name in MIGRATIONS),
-    ]
-    assert f"python -m {PACKAGE} migrate" in printed
-    status, printed = command("migrate", url=probe.url)
-    assert status == 0
-    assert [name for name in MIGRATIONS if name in printed] == MIGRATIONS
-    assert applied(probe) == MIGRATIONS
-    status, printed = command("status", url=probe.url)
-    assert status == 0
-    assert "pending" not in printed
-
-
-@only_own
-@pytest.mark.parametrize("is_exposed", [True, False])
-def test_R37_the_status_warns_of_a_connection_across_a_network_without_tls(
-    store: ChatStore,
-    probe: Probe,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    is_exposed: bool,
-) -> None:
-    async def tell(_: object) -> bool:
-        return is_exposed
-
-    database = type(store._database)  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(database, "is_exposed", tell)
-    _, printed = command("status", url=probe.url)
-    assert ("warning" in printed and "without TLS" in printed) is is_exposed
-
-
-@only_own
-def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
-    store: ChatStore, probe: Probe, command: Command
-) -> None:
-    with probe.unreachable(store):
-        for name in ("status", "migrate"):
-            status, printed = command(name, "--pool-timeout", "0.1", url=probe.url)
-            assert status == 1
-            assert "Traceback" not in printed
-
-
-@only_own
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        (["status"], "CHAT_STORE_URL"),
-        (["status", "--url", "nosuchdb://localhost/chat"], "nosuchdb"),
-        (["status", "--sql"], "--sql"),
-        (["from_the_future"], "migrate"),
-    ],
-)
-def test_R37_the_command_line_says_what_is_wrong(
-    command: Command, arguments: list[str], word: str
-) -> None:
-    status, printed = command(*arguments)
-    assert status == 2
-    assert word in printed
-    assert "Traceback" not in printed
-
-
-@only_own
-@async_test
-async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    known = (await store.status()).known
-    probe.execute(
-        "INSERT INTO chatkit_migrations (version, name, runs_with) "
-        f"VALUES (9000, '9000_from_the_future', {known})"
-    )
-    async with ChatStore(probe.url, auto_migrate=True) as late:
-        await save_one_of_each(late, alice)
 
 
 # --- R38: the signatures are the SDK's
@@ -672,21 +488,6 @@ async def test_R39_what_a_client_sends_is_shown_escaped_and_cut(
         assert len(str(error.value)) < 300
 
 
-@async_test
-async def test_R39_the_log_shows_an_id_escaped(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    await store.add_thread_item("thr_1", a_message(FORGED), alice)
-    probe.damage_item(FORGED)
-    assert await walk(store, alice) == []
-    [message] = [record.getMessage() for record in caplog.records]
-    assert message.isprintable()
-
-
 def test_R39_the_password_of_the_url_is_never_printed(
     probe: Probe, command: Command
 ) -> None:
@@ -706,43 +507,11 @@ def test_R39_the_password_of_the_url_is_never_printed(
 
 @only_own
 @async_test
-async def test_R39_white_space_around_a_url_is_forgiven(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    async with ChatStore(f" {probe.url}\n") as other:
-        assert await other.load_thread("thr_1", alice) == a_thread()
-
-
-@only_own
-@async_test
 async def test_R39_files_can_be_read_by_their_owner_only(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     await save_one_of_each(store, alice)
     assert probe.flaws_in_privacy() == []
-
-
-@only_own
-@async_test
-async def test_R39_what_was_deleted_or_replaced_is_not_left_in_a_file(
-    probe: Probe, alice: RequestContext, tmp_path: Path
-) -> None:
-    async with ChatStore(probe.url, auto_migrate=True) as store:
-        for thread_id in ("thr_1", "thr_2"):
-            await store.save_thread(a_thread(thread_id, title=SECRET), alice)
-            for number, size in enumerate((1, 20, 2_000)):
-                item = a_message(f"msg_{number}", thread_id, SECRET * size)
-                await store.add_thread_item(thread_id, item, alice)
-        await store.save_attachment(an_attachment(name=SECRET), alice)
-        await store.delete_attachment("atc_1", alice)
-        await store.delete_thread("thr_1", alice)
-        await store.save_thread(a_thread("thr_2", title="hello"), alice)
-        for number in (0, 2):
-            await store.delete_thread_item("thr_2", f"msg_{number}", alice)
-        await store.save_item("thr_2", a_message("msg_1", "thr_2"), alice)
-    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert [SECRET.encode() in content for content in files] == [False] * len(files)
 
 
 async def failure_of(call: Any) -> str:
@@ -820,42 +589,6 @@ async def test_R40_closing_takes_the_last_writes_of_tasks_that_are_cancelled(
         await store.load_thread("thr_1", alice)
 
 
-@only_own
-@async_test
-async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
-    store: ChatStore, alice: RequestContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def no_waiting(seconds: float) -> None:
-        raise AssertionError("It waits.")
-
-    ended = asyncio.create_task(store.save_thread(a_thread(), alice))
-    await ended
-    await store.load_thread("thr_1", alice)  # by the task that closes it
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncio, "sleep", no_waiting)
-        await store.close()
-
-
-@only_own
-@async_test
-async def test_R40_closing_waits_for_a_task_that_goes_on_for_a_moment_only(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    ended = asyncio.Event()
-
-    async def poll() -> None:
-        await store.load_thread("thr_1", alice)
-        await ended.wait()
-
-    await store.save_thread(a_thread(), alice)
-    polling = asyncio.ensure_future(poll())
-    await asyncio.sleep(0)
-    await finish(store.close())
-    assert not polling.done()
-    ended.set()
-    await polling
-
-
 @async_test
 async def test_R40_using_it_before_opening_or_after_closing_says_so(
     probe: Probe, alice: RequestContext
@@ -888,75 +621,11 @@ async def test_R40_opening_and_closing_twice_is_safe_and_leaves_nothing_behind(
             await store.load_thread("thr_1", alice)
 
 
-@only_own
-def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
-    probe: Probe,
-) -> None:
-    store = ChatStore(probe.url)  # there are no tables
-    with pytest.raises(SchemaError):
-        run_async(finish(store.open()))
-    run_async(eventually(lambda: probe.count_connections(store) == 0))
-    assert asyncio.run(store.migrate()) == MIGRATIONS  # in another event loop
-
-
-@async_test
-async def test_R40_closing_goes_on_although_its_caller_is_cancelled(
-    store: ChatStore, alice: RequestContext, probe: Probe
-) -> None:
-    with probe.locked():
-        write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
-        await asyncio.sleep(0)
-        closing = asyncio.ensure_future(store.close())
-        await asyncio.sleep(0.01)
-        closing.cancel()
-        await asyncio.sleep(0.01)
-    with pytest.raises(asyncio.CancelledError):
-        await finish(closing)
-    await finish(write)
-    await eventually(lambda: probe.count_connections(store) == 0)
-    await finish(store.open())
-    assert await finish(store.load_thread("thr_1", alice)) == a_thread()
-
-
 def test_R40_a_call_in_another_event_loop_says_so(
     store: ChatStore, alice: RequestContext
 ) -> None:
     with pytest.raises(StoreClosedError, match="event loop"):
         asyncio.run(store.load_thread("thr_1", alice))
-
-
-@only_own
-def test_R40_a_closed_store_can_be_opened_in_another_event_loop_by_several_tasks(
-    probe: Probe, alice: RequestContext
-) -> None:
-    store = ChatStore(probe.url, auto_migrate=True)
-
-    async def serve() -> None:
-        await asyncio.gather(*(store.open() for _ in range(3)))
-        await asyncio.gather(*(store.save_thread(a_thread(), alice) for _ in range(3)))
-        await store.close()
-
-    for _ in range(2):
-        asyncio.run(finish(serve()))
-
-
-@only_own
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="This system has no fork.")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # there are other threads
-def test_R40_a_store_that_was_opened_before_a_fork_says_so(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            run_async(store.load_thread("thr_1", alice))
-        except StoreClosedError as error:
-            status = 0 if "fork" in str(error) else 2
-        finally:
-            os._exit(status)  # pyright: ignore[reportPrivateUsage]
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @async_test

@@ -5,7 +5,6 @@ What `stream_agent_response` does for R06 is tested in `test_chat_store_agents.p
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -38,7 +37,6 @@ from chat_store_under_test import (
 from chatkit.store import NotFoundError
 from chatkit.types import (
     Page,
-    Thread,
     ThreadItem,
     ThreadMetadata,
 )
@@ -142,24 +140,6 @@ async def test_R03_a_new_empty_thread_never_overwrites_one_that_exists(
     assert await store.load_thread("thr_1", alice) == kept
 
 
-@async_test
-async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    metadata = a_thread(title="Lunch")
-    items = Page[ThreadItem](data=[a_message(text="quiche")])
-    thread = Thread(**metadata.model_dump(), items=items)
-    before = thread.model_copy(deep=True)
-    await store.save_thread(thread, alice)
-    assert thread == before
-    [(payload,)] = probe.query("SELECT data FROM chatkit_threads")
-    assert "Lunch" in str(payload)
-    assert "items" not in str(payload)
-    assert "quiche" not in str(payload)
-    assert count_rows(probe, "chatkit_items") == 0
-    assert await store.load_thread("thr_1", alice) == metadata
-
-
 @pytest.mark.parametrize("seconds", [-100, 100])
 @async_test
 async def test_R04_saving_a_thread_again_keeps_its_place_owner_and_items(
@@ -227,30 +207,6 @@ async def test_R06_each_item_with_the_placeholder_id_is_stored_under_its_own_id(
     assert sorted(probe.query("SELECT id FROM chatkit_items")) == sorted(
         (item_id,) for item_id in ids
     )
-
-
-@async_test
-async def test_R06_the_id_is_minted_once_although_the_write_is_retried(
-    store: ChatStore,
-    probe: Probe,
-    alice: RequestContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[tuple[str, str]] = []
-
-    def mint(kind: str, thread: ThreadMetadata, context: RequestContext) -> str:
-        assert context is alice
-        asked.append((kind, thread.id))
-        return f"minted_{len(asked)}"
-
-    await store.save_thread(a_thread(), alice)
-    monkeypatch.setattr(store, "generate_item_id", mint)
-    for item in (a_message(keys.PLACEHOLDER_ID), a_tool_call(keys.PLACEHOLDER_ID)):
-        probe.break_connections(store)
-        await store.add_thread_item("thr_1", item, alice)
-    assert asked == [("message", "thr_1"), ("tool_call", "thr_1")]
-    ids = probe.query("SELECT id FROM chatkit_items ORDER BY id")
-    assert ids == [("minted_1",), ("minted_2",)]
 
 
 @async_test
@@ -359,50 +315,6 @@ async def test_R10_a_late_write_does_not_bring_a_deleted_thread_back(
         await assert_is_gone(store, probe, alice)
 
 
-@pytest.mark.parametrize(
-    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
-)
-@async_test
-async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
-    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
-) -> None:
-    for seconds in saved:
-        await store.save_thread(a_thread(created_at=later(seconds)), alice)
-    await store.delete_thread("thr_1", alice)
-    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
-        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
-    await assert_is_gone(store, probe, alice)
-
-
-@pytest.mark.parametrize("saved", [[0], [10, 0]])
-@async_test
-async def test_R10_a_save_later_than_all_of_the_deleted_thread_is_a_new_thread(
-    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int]
-) -> None:
-    for seconds in saved:
-        await store.save_thread(a_thread(created_at=later(seconds)), alice)
-    await store.add_thread_item("thr_1", a_message("msg_old"), alice)
-    await store.delete_thread("thr_1", alice)
-
-    fresh = later(max(saved)) + timedelta(microseconds=1)
-    other = a_thread("thr_2", created_at=fresh)
-    new = a_thread("thr_1", title="new", created_at=fresh)
-    for thread in (other, new):
-        await store.save_thread(thread, alice)
-    # Of the two, tied in time, the new thread is the younger one.
-    assert await load_threads(store, alice) == [other, new]
-    assert await load_items(store, alice) == []
-    with pytest.raises(NotFoundError):
-        await store.load_item("thr_1", "msg_old", alice)
-    await store.add_thread_item("thr_1", a_message("msg_new"), alice)
-    assert await load_items(store, alice) == [a_message("msg_new")]
-
-    await store.delete_thread("thr_1", alice)
-    with pytest.raises(NotFoundError):
-        await store.save_thread(new, alice)
-    await assert_is_gone(store, probe, alice)
-
-
 @async_test
 async def test_R10_an_item_waits_for_a_deletion_that_is_under_way_and_is_refused(
     store: ChatStore, alice: RequestContext, probe: Probe
@@ -436,17 +348,6 @@ async def test_R10_what_is_left_of_a_deleted_thread_goes_after_its_lifetime(
         probe.age_deletions(age)
     assert await load_threads(store, alice) == [a_thread("thr_live")]
     assert len(await load_items(store, alice, "thr_live")) == 1
-
-
-@async_test
-async def test_R10_attachments_stay_when_their_thread_is_deleted(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    attachment = an_attachment(thread_id="thr_1")
-    await store.save_thread(a_thread(), alice)
-    await store.save_attachment(attachment, alice)
-    await store.delete_thread("thr_1", alice)
-    assert await store.load_attachment("atc_1", alice) == attachment
 
 
 LOOKALIKES = ["A", "a", "a ", " a", "a\t", "\u00e9", "e\u0301", "e", "\u00df", "ss"]
