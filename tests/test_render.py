@@ -237,6 +237,9 @@ def test_a_name_depends_on_no_answer_but_that_which_asks_for_its_file(
     with_answer: dict[str, Callable[[Render], object]] = {
         r"PACKAGE/dialect\.py": lambda it: it.answers["store_database"] != "sqlite",
         r"TESTS/full/.*": lambda it: it.is_deep,
+        r"TESTS/chat_store_http\.py": lambda it: (
+            it.is_deep or it.answers["store_example_server"] or it.answers["store_attachments"]
+        ),
         r".*example_server\.py": lambda it: it.answers["store_example_server"],
         r".*[/_]transfer\b.*": lambda it: it.answers["store_transfer"],
         r".*[/_]user_data\b.*": lambda it: it.answers["store_user_data"],
