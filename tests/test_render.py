@@ -61,12 +61,12 @@ def checked(renders: list[Render]) -> list[Render]:
 
 
 def test_the_pairs_are_all_there() -> None:
-    questions_asked = [name for name, details in questions().items() if "choices" in details]
+    choices = {name: each["choices"] for name, each in questions().items() if "choices" in each}
     rows = [merged(row) for row in all_pairs(factors())]
-    for name in questions_asked:
-        for other in questions_asked:
-            for choice in questions()[name]["choices"].values():
-                for other_choice in questions()[other]["choices"].values():
+    for name in choices:
+        for other in choices:
+            for choice in choices[name].values():
+                for other_choice in choices[other].values():
                     together = [
                         row
                         for row in rows
@@ -79,7 +79,7 @@ def test_the_pairs_are_all_there() -> None:
                         other_choice,
                     )
     for name in ("store_tenant_scope", "store_driver"):
-        for choice in questions()[name]["choices"].values():
+        for choice in choices[name].values():
             assert any(row.get(name) == choice for row in rows)
 
 
