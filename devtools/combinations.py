@@ -1,7 +1,7 @@
 """Chooses which answers to try together."""
 
-import itertools
 from collections.abc import Sequence
+from itertools import combinations, product
 from typing import TypeVar
 
 from devtools.rendering import OTHER_PATHS, Answers, questions, ways_to_answer
@@ -30,13 +30,17 @@ def factors() -> list[list[dict[str, object]]]:
 
 def all_pairs(factors: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
     """Choose rows with one value of each factor, so that any two values share a row."""
-    rows = list(itertools.product(*(range(len(factor)) for factor in factors)))
-    pairs = {row: set(itertools.combinations(enumerate(row), 2)) for row in rows}
-    missing = set().union(*pairs.values())
+    rows = list(product(*(range(len(factor)) for factor in factors)))
+    bits: dict[object, int] = {}  # one for each pair
+    pairs = {
+        row: sum(1 << bits.setdefault(pair, len(bits)) for pair in combinations(enumerate(row), 2))
+        for row in rows
+    }
+    missing = (1 << len(bits)) - 1
     chosen: list[tuple[int, ...]] = []
     while missing:
-        chosen.append(max(rows, key=lambda row: len(pairs[row] & missing)))
-        missing -= pairs[chosen[-1]]
+        chosen.append(max(rows, key=lambda row: (pairs[row] & missing).bit_count()))
+        missing &= ~pairs[chosen[-1]]
     return [
         tuple(factor[index] for factor, index in zip(factors, row, strict=True)) for row in chosen
     ]

@@ -63,10 +63,10 @@ def checked(renders: list[Render]) -> list[Render]:
 def test_the_pairs_are_all_there() -> None:
     choices = {name: each["choices"] for name, each in questions().items() if "choices" in each}
     rows = [merged(row) for row in all_pairs(factors())]
-    for name in choices:
-        for other in choices:
-            for choice in choices[name].values():
-                for other_choice in choices[other].values():
+    for name, of_name in choices.items():
+        for other, of_other in choices.items():
+            for choice in of_name.values():
+                for other_choice in of_other.values():
                     together = [
                         row
                         for row in rows
