@@ -1,5 +1,4 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
 """The statements of this extra."""
 
 # Two uploads to the same URL may end at the same time: the first one counts.

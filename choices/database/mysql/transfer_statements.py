@@ -1,5 +1,4 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
 """What an export reads: for each kind of rows, the order, and a batch in that order.
 
 The order of threads and items is that of their insertion, in which `position` counts

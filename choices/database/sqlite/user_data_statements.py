@@ -1,5 +1,4 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
 """The statements of this extra, each as a function that gives it with its parameters.
 
 Times are microseconds since 1970 in UTC. Parameters have numbers: some occur twice.

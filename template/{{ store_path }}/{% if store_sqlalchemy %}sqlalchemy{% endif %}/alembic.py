@@ -1,5 +1,4 @@
-# Extra "sqlalchemy", rendered for the answer store_sqlalchemy. Changing the answer to false
-# deletes this file, with your edits.
+# Extra "sqlalchemy": store_sqlalchemy=false deletes it, including your edits.
 """The Store's tables in a project whose migrations are Alembic's.
 
 In `env.py`, so that `alembic revision --autogenerate` leaves the tables alone:

@@ -1,5 +1,4 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
 """Carries all rows to another database, through a file of JSON Lines.
 
     python -m chat_store.transfer export rows.jsonl

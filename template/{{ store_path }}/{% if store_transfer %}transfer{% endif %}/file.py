@@ -1,5 +1,4 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
 """The file: JSON Lines in UTF-8, with one line for each row.
 
     {"kind":"export","format":1}

@@ -1,5 +1,4 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
 """Export and import. Both work in batches, and continue when they are run again.
 
 Stop the servers first: an export is not one transaction, and may miss what is written

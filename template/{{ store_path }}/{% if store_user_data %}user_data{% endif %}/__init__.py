@@ -1,5 +1,4 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
 """What one owner has: show it, take it out, give it away, erase it, let it expire.
 
     python -m chat_store.user_data list alice

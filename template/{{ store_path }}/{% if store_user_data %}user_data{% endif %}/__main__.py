@@ -1,5 +1,4 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
 """The command line: `python -m chat_store.user_data COMMAND`; --help lists the commands.
 
 What a program may want to read goes to standard output, everything else to standard

@@ -1,5 +1,4 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
 """Deletes what nobody has used for a long time, and files that no message shows."""
 
 import asyncio
