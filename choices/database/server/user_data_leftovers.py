@@ -1,8 +1,8 @@
 # Extra "user_data": store_user_data=false deletes it, including your edits.
-"""What is left of deleted rows outside the tables: see `docs/user-data.md`."""
+"""Remains of deleted rows outside the tables: see `docs/user-data.md`."""
 
 from ..database import Database
 
 
 async def remove_leftovers(database: Database) -> None:
-    """Do nothing: the server reuses the space of deleted rows by itself."""
+    """Do nothing: the server reuses the space of deleted rows."""
