@@ -1,2 +1,2 @@
 # Extra "sqlalchemy": store_sqlalchemy=false deletes it, including your edits.
-"""The Store beside SQLAlchemy and Alembic."""
+"""The Store in projects with SQLAlchemy and Alembic."""
