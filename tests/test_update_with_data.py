@@ -261,7 +261,7 @@ def test_the_commands_of_the_readme_update_an_edited_project_and_its_data(
     assert "applying 0003_archived_at" in follow("Create the tables")
     assert run_script(project, READ + USE, url) == rows
     with_url = "export CHAT_STORE_URL=sqlite:///{}.db\n"
-    steps = commands_under(readme, "Carry the rows to another database")
+    steps = commands_under(readme, "Copy the rows to another database")
     done_by = re.findall(r"-m (chat_store(?:\.transfer)? \w+)", "\n".join(steps))
     assert done_by == [
         "chat_store.transfer export",

@@ -4,17 +4,17 @@ def count(owner: str) -> Step:
 
 
 def next_owner(last: str) -> Step:
-    """Find the owner that follows another one; NULL behind the last."""
+    """Find the owner after `last`; NULL if there is none."""
     return _NEXT_OWNER, (last,)
 
 
 def threads(owner: str, created_at: datetime, position: int) -> Step:
-    """Load threads in order: id, time, position, number of items, last one's time, data."""
+    """Load threads: id, time, position, number of items, the last one's time, data."""
     return _THREADS, (owner, created_at, position, BATCH)
 
 
 def items(owner: str, thread_id: str, created_at: datetime, position: int) -> Step:
-    """Load a thread's items in order: id, time, position, data."""
+    """Load a thread's items: id, time, position, data."""
     return _ITEMS, (owner, thread_id, created_at, position, BATCH)
 
 
@@ -29,17 +29,17 @@ def delete_emptied(owner: str, created_before: datetime) -> Step:
 
 
 def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
-    """Find the threads that follow another one: owner, id, whether it is expired."""
+    """Find the threads after this one: owner, id, whether it is expired."""
     return _NEXT_THREADS, (owner, thread_id, limit, BATCH)
 
 
 def clashes(old: str, new: str) -> Step:
-    """Find an id that both owners have: its kind, and the id."""
+    """Find a row that both owners have: its kind and id."""
     return _CLASHES, (old, new)
 
 
 def adopt(old: str, new: str, now: datetime) -> list[Step]:
-    """Give one owner's rows to another; the threads leave emptied rows behind."""
+    """Move one owner's rows to another, leaving emptied rows of the threads."""
     return [
         (_DELETE_EMPTIED_TWINS, (old, new)),
         (_COPY_THREADS, (old, new)),

@@ -1,8 +1,7 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
 """The statements of this extra."""
 
-# Two uploads to the same URL may end at the same time: the first one counts.
+# Compare and swap: of two concurrent uploads to the same URL, the first one wins.
 MARK_UPLOADED = """
 UPDATE chatkit_attachments SET data = ?, saves = saves + 1
 WHERE owner_id = ? AND id = ? AND data IN (?, ?)

@@ -1,9 +1,8 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
-"""What an export reads: for each kind of rows, the order, and a batch in that order.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
+"""The statements of an export: for each kind of row, the order and a batch.
 
-The order of threads and items is that of their insertion, in which `position` counts
-up: it breaks the ties of `created_at`. An import uses the statements of the Store.
+Threads and items are in the order of their insertion, since `position` breaks ties of
+`created_at`. An import uses the Store's statements.
 """
 
 ORDER = {

@@ -1,9 +1,8 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""The statements of this extra, each as a function that gives it with its parameters.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""The statements of this extra. Each function returns one with its parameters.
 
-Times are microseconds since 1970 in UTC. A place in an order is compared column by
-column, since the server does not use an index for a comparison of rows.
+Times are microseconds since 1970 in UTC. Positions are compared column by column,
+since the server does not use an index to compare rows.
 """
 
 from collections.abc import Sequence
@@ -62,9 +61,8 @@ WHERE owner_id = ? AND deleted_at IS NOT NULL
     AND COALESCE(newest_created_at, created_at) < ?
 """
 
-# A thread's last activity is the creation of its newest item, or its own. Asked so, for one
-# thread after the other, the server cannot decide to read all items. Of items, only keys
-# and times are read.
+# A thread's last activity is the creation of its newest item, or its own creation. A
+# subquery per thread prevents plans that read all items.
 _IS_EXPIRED = """
 created_at < ? AND COALESCE((
     SELECT item.created_at FROM chatkit_items AS item
@@ -80,7 +78,7 @@ WHERE (owner_id > ? OR (owner_id = ? AND id > ?)) AND deleted_at IS NULL
 ORDER BY owner_id, id LIMIT ?
 """
 
-# For so many keys, of which the last may be repeated.
+# For BATCH keys: fewer are padded with the last one.
 _IN_KEYS = " OR ".join(["(thread.owner_id = ? AND thread.id = ?)"] * BATCH)
 
 _LOCK_OLD = f"""
@@ -125,7 +123,7 @@ WHERE live.owner_id = ? AND live.deleted_at IS NULL
     AND emptied.owner_id = ? AND emptied.deleted_at IS NOT NULL
 """
 
-# The locks make items that are being added wait. They then find their thread emptied.
+# The locks block concurrent inserts of items, which then find an emptied thread.
 _COPY_THREADS = """
 INSERT INTO chatkit_threads
     (owner_id, id, created_at, position, newest_created_at, data)
@@ -158,17 +156,17 @@ def count(owner: str) -> Step:
 
 
 def next_owner(last: str) -> Step:
-    """Find the owner that follows another one; NULL behind the last."""
+    """Find the owner after `last`; NULL if there is none."""
     return _NEXT_OWNER, (last, last)
 
 
 def threads(owner: str, created_at: datetime, position: int) -> Step:
-    """Load threads in order: id, time, position, number of items, last one's time, data."""
+    """Load threads: id, time, position, number of items, the last one's time, data."""
     return _THREADS, (owner, created_at, created_at, position, BATCH)
 
 
 def items(owner: str, thread_id: str, created_at: datetime, position: int) -> Step:
-    """Load a thread's items in order: id, time, position, data."""
+    """Load a thread's items: id, time, position, data."""
     return _ITEMS, (owner, thread_id, created_at, created_at, position, BATCH)
 
 
@@ -183,15 +181,15 @@ def delete_emptied(owner: str, created_before: datetime) -> Step:
 
 
 def next_threads(owner: str, thread_id: str, limit: datetime) -> Step:
-    """Find the threads that follow another one: owner, id, whether it is expired."""
+    """Find the threads after this one: owner, id, whether it is expired."""
     return _NEXT_THREADS, (limit, limit, owner, owner, thread_id, BATCH)
 
 
 def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Step]:
-    """Delete threads, each by its owner and id, with their items, if still expired."""
+    """Delete threads and their items, if the threads are still expired."""
     padded = [*keys, *[keys[-1]] * (BATCH - len(keys))]
     params = [part for key in padded for part in key]
-    # Locked first, so that no item is added between the deletions.
+    # Locks the threads first, so that no item is added between the deletions.
     return [
         (_LOCK_OLD, (*params, limit)),
         (_DELETE_EXPIRED_ITEMS, (limit, *params, limit)),
@@ -200,12 +198,12 @@ def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Ste
 
 
 def clashes(old: str, new: str) -> Step:
-    """Find an id that both owners have: its kind, and the id."""
+    """Find a row that both owners have: its kind and id."""
     return _CLASHES, (old, new, old, new)
 
 
 def adopt(old: str, new: str, now: datetime) -> list[Step]:
-    """Give one owner's rows to another; the threads leave emptied rows behind."""
+    """Move one owner's rows to another, leaving emptied rows of the threads."""
     return [
         (_DELETE_EMPTIED_TWINS, (old, new)),
         (_COPY_THREADS, (new, old)),

@@ -1,8 +1,7 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""The statements of this extra, each as a function that gives it with its parameters.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""The statements of this extra. Each function returns one with its parameters.
 
-Times in rows are microseconds since 1970, as the other databases store them.
+Times in results are microseconds since 1970, as in the other databases.
 """
 
 from collections.abc import Sequence
@@ -60,9 +59,8 @@ WHERE owner_id = $1 AND deleted_at IS NOT NULL
     AND greatest(newest_created_at, created_at) < $2
 """
 
-# A thread's last activity is the creation of its newest item, or its own. Asked so, for one
-# thread after the other, the server cannot decide to read all items. Of items, only keys
-# and times are read.
+# A thread's last activity is the creation of its newest item, or its own creation. A
+# subquery per thread prevents plans that read all items.
 _IS_EXPIRED = """
 created_at < $3 AND coalesce((
     SELECT item.created_at FROM chatkit_items AS item
@@ -84,7 +82,7 @@ WHERE (owner_id, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 ORDER BY owner_id, id FOR UPDATE
 """
 
-# The items go with their thread (ON DELETE CASCADE).
+# Also deletes the threads' items (ON DELETE CASCADE).
 _DELETE_EXPIRED = f"""
 DELETE FROM chatkit_threads AS thread
 WHERE (owner_id, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
@@ -113,7 +111,7 @@ WHERE owner_id = $2 AND deleted_at IS NOT NULL AND id IN (
 )
 """
 
-# The locks make items that are being added wait. They then find their thread emptied.
+# The locks block concurrent inserts of items, which then find an emptied thread.
 _COPY_THREADS = """
 INSERT INTO chatkit_threads
     (owner_id, id, created_at, position, newest_created_at, data)
@@ -145,7 +143,7 @@ UPDATE chatkit_attachments SET owner_id = $2 WHERE owner_id = $1
 
 
 def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Step]:
-    """Delete threads, each by its owner and id, with their items, if still expired."""
+    """Delete threads and their items, if the threads are still expired."""
     params = ([owner for owner, _ in keys], [thread_id for _, thread_id in keys], limit)
-    # Locked first, so that the deletion sees the items that are being added.
+    # Locks the threads first, so that the deletion sees items that are being added.
     return [(_LOCK_OLD, params), (_DELETE_EXPIRED, params)]

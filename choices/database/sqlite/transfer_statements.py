@@ -1,9 +1,8 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
-"""What an export reads: for each kind of rows, the order, and a batch in that order.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
+"""The statements of an export: for each kind of row, the order and a batch.
 
-The order is one of an index, and that of pages for an owner's threads and a thread's
-items. An import uses the statements of the Store.
+The order is that of an index, and of the pages of threads and items. An import uses
+the Store's statements.
 """
 
 ORDER = {

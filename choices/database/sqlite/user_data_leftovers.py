@@ -1,10 +1,9 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""What is left of deleted rows outside the tables.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""Removes the remains of deleted rows outside the tables.
 
-The Store has SQLite overwrite deleted rows, but not the copies that stay behind in a page
-when its rows have moved to another one. VACUUM rewrites the file. Older versions of
-pages also stand in the write-ahead log, until that is emptied.
+The Store makes SQLite overwrite deleted rows, but copies can remain in pages whose rows
+were moved. VACUUM rewrites the file. Older versions of pages also remain in the
+write-ahead log, until it is truncated.
 """
 
 import asyncio
@@ -20,15 +19,15 @@ _PATIENCE = 30.0  # seconds
 
 
 async def remove_leftovers(database: Database) -> None:
-    """Rewrite the database file, and empty the log.
+    """Rewrite the database file, and truncate the log.
 
-    Writers wait meanwhile: some six seconds for a gigabyte, on two cores.
+    This blocks writers, for about six seconds per gigabyte on two cores.
 
     Raises:
-        DatabaseError: The file could not be written; the rows are deleted.
+        DatabaseError: The file could not be rewritten. The rows are deleted.
     """
     for _, name, path in await database.read("PRAGMA database_list"):
-        if name == "main" and path:  # or it is in memory
+        if name == "main" and path:  # else it is in memory
             await asyncio.to_thread(_rewrite, path)
 
 
@@ -43,13 +42,13 @@ def _rewrite(path: str) -> None:
         except sqlite3.Error as error:
             if code(error) != sqlite3.SQLITE_BUSY:
                 raise DatabaseError(
-                    f"The rows are deleted, but the file could not be rewritten: {error}. "
-                    "This takes free space of twice its size."
+                    "The rows are deleted, but the file could not be rewritten: "
+                    f"{error}. This needs free space of twice its size."
                 ) from None
             is_busy = True
     if is_busy:
         raise DatabaseTimeoutError(
-            f"The rows are deleted, but others kept using the database for {_PATIENCE:g} s, "
-            "so copies of them may be left in the file and its write-ahead log. Run this "
-            "again when it is quiet."
+            f"The rows are deleted, but the database was in use for {_PATIENCE:g} s: "
+            "copies may remain in the file and its write-ahead log. Run this again "
+            "when the database is idle."
         )

@@ -1,8 +1,7 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""The statements of this extra, each as a function that gives it with its parameters.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""The statements of this extra. Each function returns one with its parameters.
 
-Times are microseconds since 1970 in UTC. Parameters have numbers: some occur twice.
+Times are microseconds since 1970 in UTC. Parameters have numbers, as some are repeated.
 """
 
 from collections.abc import Sequence
@@ -60,8 +59,7 @@ WHERE owner_id = ?1 AND deleted_at IS NOT NULL
     AND coalesce(newest_created_at, created_at) < ?2
 """
 
-# A thread's last activity is the creation of its newest item, or its own. Of items, only
-# keys and times are read.
+# A thread's last activity is the creation of its newest item, or its own creation.
 _IS_EXPIRED = """
 created_at < ?3 AND coalesce((
     SELECT item.created_at FROM chatkit_items AS item
@@ -76,7 +74,7 @@ WHERE (owner_id, id) > (?1, ?2) AND deleted_at IS NULL
 ORDER BY owner_id, id LIMIT ?4
 """
 
-# The items go with their thread (ON DELETE CASCADE).
+# Also deletes the threads' items (ON DELETE CASCADE).
 _DELETE_EXPIRED = f"""
 DELETE FROM chatkit_threads AS thread
 WHERE owner_id = ?1 AND id = ?2 AND deleted_at IS NULL AND {_IS_EXPIRED}
@@ -104,7 +102,7 @@ WHERE owner_id = ?2 AND deleted_at IS NOT NULL AND id IN (
 )
 """
 
-# Where the new owner has threads of the same instant, these come behind them.
+# If the new owner has threads with the same time, the moved ones follow them.
 _COPY_THREADS = """
 INSERT INTO chatkit_threads
     (owner_id, id, created_at, position, newest_created_at, data)
@@ -139,5 +137,5 @@ UPDATE chatkit_attachments SET owner_id = ?2 WHERE owner_id = ?1
 
 
 def delete_expired(keys: Sequence[tuple[str, str]], limit: datetime) -> list[Step]:
-    """Delete threads, each by its owner and id, with their items, if still expired."""
+    """Delete threads and their items, if the threads are still expired."""
     return [(_DELETE_EXPIRED, (*key, limit)) for key in keys]

@@ -1,6 +1,5 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""Files that people attach: taken, stored, shown, given to the model, and deleted.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""File attachments: upload, storage, previews, input for the model, and deletion.
 
     attachments = ChatAttachments(
         "file:///var/lib/uploads",
@@ -11,7 +10,7 @@
     server = MyChatKitServer(store, attachments)
     app.mount("/files", file_routes(store))
 
-The converter for the model is in `converter.py`. Nothing in the Store depends on this
+`converter.py` converts attachments for the model. The Store does not depend on this
 directory.
 """
 
@@ -43,6 +42,6 @@ __all__ = [
 async def delete_file(owner: str, attachment_id: str, metadata: dict[str, Any]) -> None:
     """Delete the files of an attachment; for `--delete-files` of `user_data`.
 
-    Where they are is in the environment variable CHAT_STORE_FILES.
+    The environment variable CHAT_STORE_FILES is the URL of the file storage.
     """
     await Files().delete_of(metadata)

@@ -1,5 +1,4 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
 """The command line: `python -m chat_store.attachments sweep`."""
 
 import argparse
@@ -18,8 +17,8 @@ def main() -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0 where all is well, 1 where the database or the files cannot be
-        used, 2 where the command line or a URL is wrong, 130 after an interruption.
+        The exit status: 0 on success, 1 if the database or the files cannot be used,
+        2 if the command line or a URL is invalid, 130 after an interruption.
     """
     arguments = _make_parser().parse_args()
     try:
@@ -39,7 +38,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. The same command continues.", file=sys.stderr)
+        print("Interrupted. Run the same command again to continue.", file=sys.stderr)
         return 130
     verb = "Would delete" if arguments.dry_run else "Deleted"
     print(
@@ -51,7 +50,7 @@ def main() -> int:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog=f"python -m {__package__}", description="Look after the attached files."
+        prog=f"python -m {__package__}", description="Maintain the attached files."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     text = "Delete attachments that no message shows, and files without a row"
@@ -61,21 +60,21 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--files",
-        help="where the files are; by default the environment variable CHAT_STORE_FILES",
+        help="the file storage; by default the environment variable CHAT_STORE_FILES",
     )
     command.add_argument(
         "--hours",
         type=float,
         default=24.0,
-        help="how old they must be, at least 1; by default 24",
+        help="minimum age in hours, at least 1; by default 24",
     )
     command.add_argument(
-        "--dry-run", action="store_true", help="say what would be deleted, and stop"
+        "--dry-run", action="store_true", help="only report what would be deleted"
     )
     command.add_argument(
         "--force",
         action="store_true",
-        help="delete files also where most of them have no row in the database",
+        help="delete files even if most of them have no row in the database",
     )
     return parser
 

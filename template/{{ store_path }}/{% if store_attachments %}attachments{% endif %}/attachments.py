@@ -1,6 +1,5 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""ChatAttachments: what a ChatKit server asks of its AttachmentStore."""
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""ChatAttachments: an implementation of ChatKit's `AttachmentStore`."""
 
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -42,29 +41,29 @@ from .urls import SignedUrls
 
 logger = logging.getLogger(__name__)
 
-# Stored in place of a URL, which is signed each time the row is loaded.
+# Stored in place of URLs, which are signed each time the row is loaded.
 _UNSIGNED = AnyUrl("https://files.invalid/")
 
 
 class ChatAttachments(AttachmentStore[RequestContext]):
-    """Keeps the files of attachments; an `AttachmentChatStore` keeps their rows.
+    """Stores the files of attachments; an `AttachmentChatStore` stores their rows.
 
     Args:
-        url: Where the files are, as for `Files`.
-        public_url: Where browsers find `file_routes`: https://chat.example.com/files
-        secret: What signs URLs, as for `SignedUrls`.
-        allowed_types: The types of files that are accepted.
-        max_file_bytes: How large a file may be.
-        max_files_per_day: About how many files an owner may add in 24 hours.
-        max_files_per_message: How many files a message may show, and so the model read.
-        upload_lifetime: How long an upload may be begun with its URL.
-        view_lifetime: How long a file can be looked at with a URL.
-        straight_to_bucket: Whether browsers send files to the bucket itself. They are
-            checked when the message is sent.
-        options: What `Files` takes beside the URL.
+        url: The URL of the file storage, as for `Files`.
+        public_url: The URL of `file_routes`: https://chat.example.com/files
+        secret: The key that signs URLs, as for `SignedUrls`.
+        allowed_types: The accepted media types.
+        max_file_bytes: The maximum size of a file.
+        max_files_per_day: The approximate limit per owner in 24 hours.
+        max_files_per_message: The maximum number of files in a message.
+        upload_lifetime: How long an upload can be started with its URL.
+        view_lifetime: How long a file can be viewed with its URL.
+        straight_to_bucket: Whether browsers upload directly to the bucket. Files are
+            then checked when the message is sent.
+        options: Further arguments of `Files`.
 
     Raises:
-        ValueError: An argument cannot be used.
+        ValueError: An argument is invalid.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         self._upload_lifetime = upload_lifetime
         self._straight_to_bucket = straight_to_bucket
         if straight_to_bucket:
-            self.files.require_bucket()  # now, and not at the first upload
+            self.files.require_bucket()  # fails now, not at the first upload
 
     # --- chatkit.store.AttachmentStore
 
@@ -102,14 +101,14 @@ class ChatAttachments(AttachmentStore[RequestContext]):
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        """Describe a file that a client wants to send, and where it goes.
+        """Create an attachment, with the URL for uploading its file.
 
         Raises:
-            UnfitFileError: It is too large, or of a type that is not accepted.
+            UnfitFileError: The file is too large, or its type is not accepted.
         """
         owner = owner_id(context)
         if input.size > self._max_file_bytes:
-            raise UnfitFileError(413, f"A file may have {self._max_file_bytes:,} bytes")
+            raise UnfitFileError(413, f"File exceeds {self._max_file_bytes:,} bytes")
         new = self.generate_attachment_id(input.mime_type, context)
         attachment = self.describe(new, input.name, input.mime_type)
         if self._straight_to_bucket:
@@ -124,32 +123,32 @@ class ChatAttachments(AttachmentStore[RequestContext]):
     async def delete_attachment(
         self, attachment_id: str, context: RequestContext
     ) -> None:
-        """Do nothing: the server then has the Store delete the files with the row."""
+        """Do nothing: the Store then deletes the files together with the row."""
 
     # --- for the application
 
     def direct_upload_url(self, context: RequestContext) -> str:
-        """Make the URL for the client's strategy "direct", good for any number of files."""
+        """Return the URL for the upload strategy "direct", for any number of files."""
         return self.urls.make("direct", owner_id(context))
 
     def download_url(self, attachment_id: str, context: RequestContext) -> str:
-        """Make a URL that downloads a file of the owner's."""
+        """Return a URL that downloads a file of the owner."""
         return self.urls.make("download", owner_id(context), attachment_id)
 
     async def open(self, attachment: Attachment) -> StoredFile:
-        """Begin to read the file of an attachment.
+        """Open the file of an attachment for reading.
 
         Raises:
-            FileNotFoundError: It was not uploaded, or is deleted.
+            FileNotFoundError: It was not uploaded, or was deleted.
             FileStorageError: The storage cannot be used.
         """
         return await self.files.open(_place_of(attachment), _file_of(attachment))
 
     async def open_preview(self, attachment: Attachment) -> tuple[StoredFile, str]:
-        """Begin to read the preview of an image, or the image where there is none.
+        """Open the preview of an image, or the image itself if it has none.
 
         Returns:
-            The file and its type. Raises as `open`.
+            The file and its type. Raises the same errors as `open`.
         """
         place, name = _place_of(attachment), _file_of(attachment)
         try:
@@ -160,7 +159,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
     # --- for the Store and the routes
 
     def describe(self, attachment_id: str, name: str, mime_type: str) -> Attachment:
-        """Make an attachment whose file is still to come.
+        """Return a new attachment, whose file is not yet uploaded.
 
         Raises:
             UnfitFileError: Its type is not accepted.
@@ -186,14 +185,14 @@ class ChatAttachments(AttachmentStore[RequestContext]):
     async def store_file(
         self, attachment: Attachment, content: AsyncIterator[bytes]
     ) -> Attachment:
-        """Store the file of an attachment while it streams in.
+        """Store the file of an attachment while it is received.
 
         Returns:
-            The attachment with its file, for the row.
+            The completed attachment, for the row.
 
         Raises:
-            UnfitFileError: The file is too large or of another type. Nothing is left.
-            FileStorageError: The storage cannot be used. Nothing is left.
+            UnfitFileError: The file is too large or of another type. Nothing is stored.
+            FileStorageError: The storage cannot be used. Nothing is stored.
         """
         place, name = _place_of(attachment), new_name()
         check = ContentCheck(attachment.mime_type, self._max_file_bytes)
@@ -201,18 +200,18 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         return await self._completed(attachment, place, name, check.size)
 
     async def store_incoming(self, attachment: Attachment) -> Attachment | None:
-        """Check what a browser has sent straight to the bucket.
+        """Check a file that a browser has uploaded to the bucket.
 
         Returns:
-            The attachment with its file, for the row; None where nothing has come.
+            The completed attachment, for the row; None if there is no file.
 
         Raises:
             UnfitFileError: The file is too large or of another type.
             FileStorageError: The bucket cannot be used.
         """
         place, name = _place_of(attachment), new_name()
-        # What is checked is a copy, which the browser's URL cannot change. The original
-        # stays until the row names the copy: so an interrupted attempt can be repeated.
+        # Checks a copy, which the browser's URL cannot overwrite. The original is kept
+        # until the row names the copy, so that an interrupted attempt can be repeated.
         try:
             await self.files.copy(place, INCOMING, name)
         except FileNotFoundError:
@@ -224,17 +223,17 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         return await self._completed(attachment, place, name, check.size)
 
     async def delete_incoming(self, attachment: Attachment) -> None:
-        """Delete what a browser has sent, once the row names the checked copy."""
+        """Delete the browser's upload, once the row names the checked copy."""
         await self.files.delete(_place_of(attachment), INCOMING)
 
     async def delete_stored(self, attachment: Attachment) -> None:
-        """Delete the file that `store_file` has stored, since there is no row for it."""
+        """Delete the file that `store_file` stored, if its row was not updated."""
         place, name = _place_of(attachment), _file_of(attachment)
         await self.files.delete(place, name)
         await self.files.delete(place, _preview_of(name))
 
     def signed(self, attachment: Attachment, owner: str) -> Attachment:
-        """Give an attachment fresh URLs, in a copy."""
+        """Return a copy with newly signed URLs."""
         update: dict[str, Any] = {}
         if (
             isinstance(attachment, ImageAttachment)
@@ -246,7 +245,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         if (
             descriptor is not None
             and descriptor.url == _UNSIGNED
-            and descriptor.method == "POST"  # a PUT was announced once, and is over
+            and descriptor.method == "POST"  # the URL of a PUT is issued only once
         ):
             url = self.urls.make("upload", owner, attachment.id)
             fresh = descriptor.model_copy(update={"url": AnyUrl(url)})
@@ -254,7 +253,7 @@ class ChatAttachments(AttachmentStore[RequestContext]):
         return attachment.model_copy(update=update)
 
     def unsigned(self, attachment: Attachment) -> Attachment:
-        """Take the URLs out of an attachment that would expire in a row, in a copy."""
+        """Return a copy without signed URLs, which would expire in the row."""
         update: dict[str, Any] = {}
         if isinstance(attachment, ImageAttachment) and self._is_ours(
             attachment.preview_url

@@ -1,6 +1,5 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""What files may be: their names, their types, and whether the content fits the type."""
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""Validates the names, types and content of files."""
 
 import re
 from collections.abc import AsyncIterator
@@ -9,7 +8,7 @@ from pathlib import PurePath
 from starlette.exceptions import HTTPException
 
 IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
-"""Images that every browser shows and that hold no script, as SVG does."""
+"""Images that every browser shows. SVG is excluded because it can contain scripts."""
 
 ALLOWED_TYPES = (
     *IMAGE_TYPES,
@@ -19,7 +18,7 @@ ALLOWED_TYPES = (
     "text/markdown",
     "text/plain",
 )
-"""What people may attach unless you say otherwise."""
+"""The types that are accepted by default."""
 
 _VAGUE_TYPES = ("", "application/octet-stream", "application/vnd.ms-excel")
 _SUFFIXES = {".csv": "text/csv", ".md": "text/markdown", ".txt": "text/plain"}
@@ -38,11 +37,10 @@ _MAX_NAME = 200  # characters
 
 
 class UnfitFileError(HTTPException):
-    """A file that is not accepted.
+    """A file that is not accepted. Its status reaches the client.
 
-    Its status is 409 not uploaded, 413 too large, 415 of the wrong type, 429 too many.
-
-    As an HTTPException it reaches the client, from the routes and from the server.
+    409: not uploaded; 413: too large, or too many in a message; 415: of the wrong type;
+    429: too many in 24 hours.
     """
 
 
@@ -50,11 +48,11 @@ class ContentCheck:
     """Checks the content of a file while it streams.
 
     Args:
-        mime_type: What the file is said to be.
-        max_bytes: How large it may be.
+        mime_type: The declared type.
+        max_bytes: The maximum size.
 
     Attributes:
-        size: How many bytes have come.
+        size: The number of bytes received.
     """
 
     def __init__(self, mime_type: str, max_bytes: int) -> None:
@@ -64,7 +62,7 @@ class ContentCheck:
         self._head = b""
 
     async def checked(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass the content on, as far as it is in order.
+        """Yield the content as long as it is valid.
 
         Raises:
             UnfitFileError: It is too large, or of another type.
@@ -72,7 +70,7 @@ class ContentCheck:
         async for chunk in content:
             self.size += len(chunk)
             if self.size > self._max_bytes:
-                raise UnfitFileError(413, f"A file may have {self._max_bytes:,} bytes")
+                raise UnfitFileError(413, f"File exceeds {self._max_bytes:,} bytes")
             if is_text(self._mime_type) and b"\0" in chunk:
                 raise self._wrong_type()
             if len(self._head) < _HEAD:
@@ -90,7 +88,7 @@ class ContentCheck:
         ]
         if self._mime_type in _SIGNATURES or is_text(self._mime_type):
             known = [self._mime_type] if self._mime_type in _SIGNATURES else []
-        else:  # many formats are archives, such as those of Word and LibreOffice
+        else:  # ZIP archives: the formats of Word and LibreOffice, for example
             known = [mime_type for mime_type in found if mime_type == "application/zip"]
         if found != known:
             raise self._wrong_type()
@@ -100,18 +98,18 @@ class ContentCheck:
 
 
 def is_text(mime_type: str) -> bool:
-    """Tell whether a type is text."""
+    """Return whether a type is text."""
     return mime_type.startswith("text/") or mime_type == "application/json"
 
 
 def clean_name(name: str) -> str:
-    """Return a file's name without directories and what cannot be seen.
+    """Return a file's name without directories and invisible characters.
 
     Returns:
-        At most 200 characters; "file" where nothing is left.
+        At most 200 characters; "file" if none remain.
     """
     name = re.split(r"[/\\]", name)[-1]
-    # Control characters, and marks that turn the direction of what follows.
+    # Removes control characters and marks that change the direction of text.
     name = "".join(part for part in name if part.isprintable()).strip(" .")
     if len(name) > _MAX_NAME:
         stem, dot, suffix = name.rpartition(".")
@@ -121,9 +119,9 @@ def clean_name(name: str) -> str:
 
 
 def clean_type(mime_type: str, name: str = "") -> str:
-    """Return the type of a file, without parameters and in lower case.
+    """Return a media type in lower case, without parameters.
 
-    Of text, browsers may send the type of a program that opens it, or none: then the
+    For text files, browsers may send a generic type or none; then the suffix of the
     file's name decides.
     """
     mime_type = mime_type.partition(";")[0].strip().lower()

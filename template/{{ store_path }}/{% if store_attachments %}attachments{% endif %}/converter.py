@@ -1,11 +1,10 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""Gives attachments to the model: images, PDFs and text, from their bytes.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""Converts attachments to model input: images, PDFs and text.
 
     converter = AttachmentConverter(store.attachments)
     input_items = await converter.to_agent_input(items.data)
 
-It needs no request context: only the owner can load the items that name the files.
+It needs no request context, since only the owner can load the items.
 """
 
 import base64
@@ -28,8 +27,8 @@ class AttachmentConverter(ThreadItemConverter):
 
     Args:
         attachments: The files.
-        max_file_bytes: The largest image or PDF that is sent to the model.
-        max_text_bytes: How much of a text is sent; the rest is left out.
+        max_file_bytes: The maximum size of an image or PDF that the model receives.
+        max_text_bytes: The size at which text is truncated.
     """
 
     def __init__(
@@ -46,11 +45,11 @@ class AttachmentConverter(ThreadItemConverter):
     async def attachment_to_message_content(
         self, attachment: Attachment
     ) -> ResponseInputContentParam:
-        """Turn an attachment into a part of the model's input.
+        """Convert an attachment to a part of the model's input.
 
         Returns:
-            The image, the PDF or the text; or a note for the model that the file is
-            deleted, too large, or of a type that it cannot read.
+            The image, PDF or text; or a note to the model that the file was deleted, is
+            too large, or has an unsupported type.
 
         Raises:
             FileStorageError: The storage cannot be used.

@@ -1,9 +1,8 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""The bytes of attachments: on disk, or in a bucket of S3, Google or Azure (obstore).
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""File storage with obstore: on disk, or in a bucket of S3, Google Cloud or Azure.
 
-All files of an attachment lie in one place. Its name is random, and stands in the row: so
-it does not tell whose it is, and stays when the owner changes.
+The files of an attachment are in one directory, its `place`, which the row names. The
+name is random: it does not reveal the owner, and is kept when the owner changes.
 """
 
 import asyncio
@@ -30,14 +29,14 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
 
 INCOMING = "incoming"
-"""The name of what a browser has sent to the bucket, until it is checked."""
+"""The name of a browser's upload to the bucket, until it is checked."""
 
 _CHUNK = 256 * 1024  # bytes
 _PLACE = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 class FileStorageError(ChatStoreError):
-    """The storage of files is full, refused a call, or cannot be reached."""
+    """The file storage is full, denied access, or cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,17 @@ class StoredFile:
 
 
 class Files:
-    """Where files are kept. A name that is absent raises FileNotFoundError.
+    """The file storage. Reading a missing file raises FileNotFoundError.
 
     Args:
         url: file:///var/lib/uploads, s3://bucket/prefix, gs://bucket/prefix,
             az://container/prefix, or memory:/// for tests; by default the environment
             variable CHAT_STORE_FILES.
-        options: What obstore's `from_url` takes, such as `endpoint`. Credentials come
+        options: Arguments of obstore's `from_url`, such as `endpoint`. Credentials come
             from the usual environment variables, such as AWS_ACCESS_KEY_ID.
 
     Raises:
-        ValueError: The URL or an option cannot be used.
+        ValueError: The URL or an option is invalid.
     """
 
     def __init__(self, url: str | None = None, **options: Any) -> None:
@@ -68,22 +67,22 @@ class Files:
         try:
             if url.startswith("file:"):
                 self._directory = Path(url2pathname(urlsplit(url).path))
-                # Only its owner may enter it: obstore lets everybody read the files.
+                # Private, since obstore creates files that everyone can read.
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store: ObjectStore = from_url(url, **options)
         except (BaseError, OSError, ValueError) as error:
             raise ValueError(
-                f"Files cannot be kept there: {_explain(error)}. Give a URL such as "
-                "file:///var/lib/uploads or s3://bucket/prefix, or set CHAT_STORE_FILES."
+                f"The file storage cannot be used: {_explain(error)}. Set "
+                "CHAT_STORE_FILES, or pass a URL such as file:///var/lib/uploads."
             ) from None
 
     async def write(self, place: str, name: str, content: AsyncIterator[bytes]) -> None:
-        """Store a file. If the content ends with an error, nothing is left."""
+        """Store a file. If reading the content fails, nothing is stored."""
         with _translated():
             await obstore.put_async(self._store, f"{place}/{name}", content)
 
     async def open(self, place: str, name: str) -> StoredFile:
-        """Begin to read a file."""
+        """Open a file for reading."""
         with _translated():
             found = await obstore.get_async(self._store, f"{place}/{name}")
 
@@ -95,17 +94,17 @@ class Files:
         return StoredFile(found.meta["size"], chunks())
 
     def read_now(self, place: str, name: str) -> bytes:
-        """Read a whole file, in a thread that may wait for it."""
+        """Read a whole file, blocking the thread."""
         with _translated():
             return bytes(obstore.get(self._store, f"{place}/{name}").bytes())
 
     async def copy(self, place: str, old: str, new: str) -> None:
-        """Store a file under another name, too."""
+        """Copy a file to another name."""
         with _translated():
             await obstore.copy_async(self._store, f"{place}/{old}", f"{place}/{new}")
 
     async def delete(self, place: str, name: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         with _translated(), suppress(FileNotFoundError):
             await obstore.delete_async(self._store, f"{place}/{name}")
 
@@ -113,16 +112,16 @@ class Files:
         """Delete all files of a place.
 
         Raises:
-            ValueError: It is no place of an attachment.
+            ValueError: It is not the place of an attachment.
         """
         if not is_place(place):
-            raise ValueError(f"{place!r} is not where files of an attachment lie")
+            raise ValueError(f"{place!r} is not the place of an attachment")
         with _translated():
             if self._directory is None:
                 paths = [found["path"] async for found in self._list(place)]
                 await obstore.delete_async(self._store, paths)
                 return
-            # Also what `_list` hides: the part of an upload whose process was killed.
+            # Includes partial uploads of killed processes, which `_list` omits.
             with suppress(FileNotFoundError):
                 await asyncio.to_thread(shutil.rmtree, self._directory / place)
 
@@ -134,10 +133,10 @@ class Files:
     async def places(self, after: datetime, before: datetime) -> dict[str, bool]:
         """Find the places with files that were written between two times.
 
-        What else lies beside them is not ours, and left alone.
+        Other files in the storage are ignored.
 
         Returns:
-            For each place, whether a file is there that nobody has checked.
+            For each place, whether it has a file that was not checked.
         """
         found: dict[str, bool] = {}
         with _translated():
@@ -148,29 +147,29 @@ class Files:
         return found
 
     def require_bucket(self) -> AzureStore | GCSStore | S3Store:
-        """Return the bucket, to which browsers can send files by themselves.
+        """Return the bucket, to which browsers can upload directly.
 
         Raises:
             ValueError: The files are on disk or in memory.
         """
         if isinstance(self._store, (AzureStore, GCSStore, S3Store)):
             return self._store
-        raise ValueError("straight_to_bucket needs a URL with s3://, gs:// or az://")
+        raise ValueError("straight_to_bucket requires a URL with s3://, gs:// or az://")
 
     async def sign_upload(self, place: str, name: str, lifetime: timedelta) -> str:
-        """Make a URL for a PUT that goes straight to the bucket."""
+        """Return a URL for a PUT to the bucket."""
         with _translated():
             bucket, path = self.require_bucket(), f"{place}/{name}"
             return await obstore.sign_async(bucket, "PUT", path, lifetime)
 
     @property
     def upload_headers(self) -> dict[str, str]:
-        """The headers that a PUT to the bucket needs."""
+        """The headers that a PUT to the bucket requires."""
         is_azure = isinstance(self._store, AzureStore)
         return {"x-ms-blob-type": "BlockBlob"} if is_azure else {}
 
     async def _list(self, place: str | None = None) -> AsyncIterator["ObjectMeta"]:
-        # This method's type names pyarrow, which is not needed.
+        # The method's type refers to pyarrow, which is not required.
         listed = self._store.list(place)  # pyright: ignore[reportUnknownMemberType]
         async for batch in listed:
             for file in batch:
@@ -178,18 +177,18 @@ class Files:
 
 
 def new_place() -> str:
-    """Return where the files of a new attachment are to lie."""
+    """Return a random place for the files of a new attachment."""
     name = secrets.token_hex(16)
     return f"{name[:2]}/{name[2:]}"
 
 
 def is_place(text: object) -> bool:
-    """Tell whether files of an attachment may lie there."""
+    """Return whether a value can be the place of an attachment."""
     return isinstance(text, str) and bool(_PLACE.fullmatch(text))
 
 
 def new_name() -> str:
-    """Return a name for a file that no other has."""
+    """Return a unique name for a file."""
     return secrets.token_hex(8)
 
 
@@ -197,14 +196,14 @@ def new_name() -> str:
 def _translated() -> Generator[None, None, None]:
     try:
         yield
-    except FileNotFoundError:  # its text names a path of this machine
-        raise FileNotFoundError("This file is not there") from None
+    except FileNotFoundError:  # its message contains a path of this machine
+        raise FileNotFoundError("File not found") from None
     except (BaseError, OSError) as error:
         raise FileStorageError(
-            f"The storage of files cannot be used: {_explain(error)}"
+            f"The file storage cannot be used: {_explain(error)}"
         ) from None
 
 
 def _explain(error: Exception) -> str:
-    # The first line names the cause. A query may hold a signature.
+    # The first line names the cause. A query may contain a signature.
     return re.sub(r"\?\S*", "?…", str(error).partition("\n")[0])

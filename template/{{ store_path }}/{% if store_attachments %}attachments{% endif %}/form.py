@@ -1,8 +1,7 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""Reads the file of a form while it is being sent (`multipart/form-data`).
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""Streams the file of a form (`multipart/form-data`) while it is received.
 
-Starlette's own `request.form()` would write it to a temporary file first.
+Starlette's `request.form()` would write it to a temporary file first.
 """
 
 from collections.abc import AsyncIterator
@@ -13,12 +12,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-_MAX_BEFORE = 64 * 1024  # bytes that may come before the file
+_MAX_BEFORE = 64 * 1024  # bytes before the file
 
 
 @dataclass(frozen=True)
 class FormFile:
-    """A form's file: what its sender says of it, and its content, to be read once."""
+    """A form's file: its declared name and type, and its content, readable once."""
 
     name: str
     mime_type: str
@@ -29,9 +28,9 @@ async def read_file(request: Request) -> FormFile:
     """Find the file in the form's field `file`.
 
     Raises:
-        HTTPException: 422, it is not such a form. Reading the content raises this, too,
-            where the form ends too early.
-        starlette.requests.ClientDisconnect: The client has gone.
+        HTTPException: 422: it is not such a form. Reading the content also raises this,
+            if the form is truncated.
+        starlette.requests.ClientDisconnect: The client has disconnected.
     """
     _, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
@@ -99,7 +98,7 @@ class _Form:
         try:
             self._parser.write(chunk)
         except FormParserError:
-            raise HTTPException(422, "The form is broken") from None
+            raise HTTPException(422, "The form is malformed") from None
 
     def take(self) -> list[bytes]:
         content, self._content = self._content, []

@@ -1,6 +1,5 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""Small pictures of images, where Pillow is installed."""
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""Creates previews of images, if Pillow is installed."""
 
 import asyncio
 import io
@@ -8,28 +7,28 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 PREVIEW_TYPE = "image/webp"
-"""What a preview is."""
+"""The type of a preview."""
 
 MAX_BYTES = 50 * 2**20
-"""The largest file that a preview is made of."""
+"""The maximum size of a file that gets a preview."""
 
-_MAX_PIXELS = 50_000_000  # a small file can have billions, which take gigabytes
+_MAX_PIXELS = 50_000_000  # a small file can expand to gigabytes
 _SIDE = 512  # pixels
 
-# An image takes four bytes a pixel and more while it is made smaller, and its file is read
-# into memory: only so many at a time.
+# Limits memory: the file is read completely, and decoding takes at least four bytes per
+# pixel.
 _executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="chat_store_previews")
 
 
 async def make_preview(read: Callable[[], bytes]) -> bytes | None:
-    """Make a small picture of an image, without what cameras write about it.
+    """Create a preview of an image, without the camera's metadata.
 
     Args:
         read: Returns the image's file. It is called in a thread.
 
     Returns:
-        A WebP of at most 512 pixels each way; None where Pillow is not installed, or
-        cannot read the image, or it has too many pixels.
+        A WebP image of at most 512 by 512 pixels; None if Pillow is not installed or
+        cannot read the image, or if it has too many pixels.
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_executor, lambda: _shrink(read()))
@@ -48,6 +47,6 @@ def _shrink(content: bytes) -> bytes | None:
             image.thumbnail((_SIDE, _SIDE))
             made = io.BytesIO()
             ImageOps.exif_transpose(image).convert("RGBA").save(made, "WEBP")
-    except Exception:  # noqa: BLE001 (a broken image makes Pillow raise anything)
+    except Exception:  # noqa: BLE001 (Pillow raises any error for a damaged image)
         return None
     return made.getvalue()

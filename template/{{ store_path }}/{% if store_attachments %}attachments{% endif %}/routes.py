@@ -1,10 +1,9 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""The routes under which browsers send and fetch files, for FastAPI and Starlette.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""The routes for uploading and downloading files, for FastAPI and Starlette.
 
     app.mount("/files", file_routes(store))
 
-They need no authentication of yours: each URL is signed, for one owner and one purpose.
+They require no authentication: each URL is signed, for one owner and one purpose.
 """
 
 import logging
@@ -33,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
-# Whatever a file holds, a browser runs nothing of it.
+# Prevent browsers from running the content of a file.
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -45,15 +44,15 @@ def file_routes(
     store: AttachmentChatStore | Callable[[], AttachmentChatStore],
     make_context: Callable[[str], RequestContext] | None = None,
 ) -> Starlette:
-    """Make an application to be mounted at the path of `public_url`.
+    """Return an application to mount at the path of `public_url`.
 
     Args:
         store: The open Store, or a function that returns it.
-        make_context: Makes the context of an owner. Only the client's upload strategy
-            "direct" needs it, for new ids.
+        make_context: Returns the context of an owner. Only the upload strategy "direct"
+            needs it, to generate ids.
 
     Returns:
-        An application with upload/…, direct/…, preview/… and download/….
+        An application with the routes upload, direct, preview and download.
     """
     routes = _Routes(store if callable(store) else lambda: store, make_context)
     return Starlette(
@@ -63,7 +62,7 @@ def file_routes(
             Route("/preview/{token}", routes.preview),
             Route("/download/{token}", routes.download),
         ],
-        # Any page may use these URLs, since no cookie is asked for: who has a URL may.
+        # Any origin is allowed: access depends on the signed URL, not on a cookie.
         middleware=[
             Middleware(
                 CORSMiddleware,
@@ -92,22 +91,22 @@ class _Routes:
         self._make_context = make_context
 
     async def upload(self, request: Request) -> Response:
-        """Take the file of an attachment that `create_attachment` has described."""
+        """Receive the file of an attachment that `create_attachment` returned."""
         store, owner, attachment, payload = await self._find("upload", request)
         if attachment.upload_descriptor is None:
-            raise HTTPException(409, "This file was uploaded before")
+            raise HTTPException(409, "This file was already uploaded")
         file = await read_file(request)
         return await self._take(store, attachment, owner, payload, file)
 
     async def direct(self, request: Request) -> Response:
-        """Take a file, and describe it by what the form says."""
+        """Receive a file, and create its attachment from the form."""
         store = self._store()
         [owner] = store.attachments.urls.read("direct", request.path_params["token"])
         if self._make_context is None:
-            raise HTTPException(404, "This server takes no direct uploads")
+            raise HTTPException(404, "This server does not accept direct uploads")
         context = self._make_context(owner)
         if owner_id(context) != owner:
-            raise RuntimeError("make_context made the context of another owner")
+            raise RuntimeError("make_context returned the context of another owner")
         file = await read_file(request)
         attachments = store.attachments
         new_id = attachments.generate_attachment_id(file.mime_type, context)
@@ -122,14 +121,14 @@ class _Routes:
             raise
 
     async def preview(self, request: Request) -> Response:
-        """Show an image, made small."""
+        """Send the preview of an image."""
         store, _, attachment, _ = await self._find("preview", request)
         stored, mime_type = await store.attachments.open_preview(attachment)
         headers = {"Cache-Control": "private, max-age=600"}
         return _send(stored, mime_type, headers)
 
     async def download(self, request: Request) -> Response:
-        """Send a file, to be saved."""
+        """Send a file as a download."""
         store, _, attachment, _ = await self._find("download", request)
         stored = await store.attachments.open(attachment)
         name = quote(attachment.name, safe="")
@@ -142,7 +141,7 @@ class _Routes:
     async def _find(
         self, action: Action, request: Request
     ) -> tuple[AttachmentChatStore, str, Attachment, str]:
-        # Gives the Store, and the owner, the attachment and the payload that a URL is for.
+        # Returns the Store, and the owner, attachment and payload that the URL is for.
         store = self._store()
         token = request.path_params["token"]
         owner, attachment_id = store.attachments.urls.read(action, token)
@@ -158,9 +157,7 @@ class _Routes:
     ) -> Response:
         stored = await store.attachments.store_file(attachment, file.content)
         if not await store.mark_uploaded(owner, stored, payload):
-            raise HTTPException(
-                409, "This file was uploaded before, or deleted meanwhile"
-            )
+            raise HTTPException(409, "This file was already uploaded, or was deleted")
         signed = store.attachments.signed(stored, owner)
         content = _ATTACHMENT.dump_json(signed, context={"exclude_metadata": True})
         return Response(content, media_type="application/json")
@@ -184,4 +181,4 @@ def _answer(status: int) -> Callable[[Request, Exception], Response]:
 
 def _answer_503(request: Request, error: Exception) -> Response:
     logger.error("%s", error)
-    return PlainTextResponse("Files cannot be stored or read now. Try again.", 503)
+    return PlainTextResponse("The file storage is unavailable. Try again.", 503)

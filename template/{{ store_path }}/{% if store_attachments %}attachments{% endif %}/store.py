@@ -1,9 +1,8 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""AttachmentChatStore: a ChatStore whose attachments have files and fresh URLs.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""AttachmentChatStore: a ChatStore whose attachments have files and signed URLs.
 
-Rows hold no signed URLs. When an attachment is loaded, by itself or in a message, it gets
-URLs that are valid for some time, without another call to the database.
+Rows contain no signed URLs. URLs are signed whenever an attachment is loaded, by itself
+or in a message, without another database call.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ class AttachmentChatStore(ChatStore):
     """A ChatStore for a server with attachments.
 
     Args:
-        attachments: Their files.
+        attachments: The files.
         url: As for `ChatStore`.
         options: As for `ChatStore`.
     """
@@ -43,10 +42,10 @@ class AttachmentChatStore(ChatStore):
     ) -> Attachment:
         """Load an attachment; raises as `ChatStore` does.
 
-        What was sent straight to the bucket is checked now.
+        A file that was uploaded directly to the bucket is checked now.
 
         Raises:
-            UnfitFileError: That file is too large or of another type. It is deleted.
+            UnfitFileError: The file is too large or of another type. It is deleted.
             FileStorageError: The bucket cannot be used.
         """
         owner = owner_id(context)
@@ -71,7 +70,7 @@ class AttachmentChatStore(ChatStore):
         """Insert or update an attachment's row.
 
         Raises:
-            UnfitFileError: It is new, and its owner has added too many in 24 hours; or
+            UnfitFileError: It is new, and exceeds the owner's limit for 24 hours; or
                 it is part of a message, and its file was not uploaded.
         """
         if attachment.upload_descriptor is not None:
@@ -88,7 +87,7 @@ class AttachmentChatStore(ChatStore):
         """Delete an attachment's files, then its row.
 
         Raises:
-            FileStorageError: The files could not be deleted; try again.
+            FileStorageError: The files could not be deleted. Try again.
         """
         owner = owner_id(context)
         rows = await self._read(owner, core.LOAD_ATTACHMENT, owner, attachment_id)
@@ -123,12 +122,12 @@ class AttachmentChatStore(ChatStore):
         """Append or update an item, as `ChatStore` does.
 
         Raises:
-            UnfitFileError: It shows too many files.
+            UnfitFileError: It has too many files.
         """
         if isinstance(item, UserMessageItem) and item.attachments:
             most = self.attachments.max_files_per_message
             if len(item.attachments) > most:
-                raise UnfitFileError(413, f"A message may have {most} files")
+                raise UnfitFileError(413, f"A message may have at most {most} files")
             unsigned = [self.attachments.unsigned(one) for one in item.attachments]
             item = item.model_copy(update={"attachments": unsigned})
         await super().add_thread_item(thread_id, item, context)
@@ -136,10 +135,10 @@ class AttachmentChatStore(ChatStore):
     # --- for the routes, which know the owner from a signed URL
 
     async def load_row(self, owner: str, attachment_id: str) -> tuple[Attachment, str]:
-        """Load an attachment as it is stored, and its payload.
+        """Load an attachment without signing its URLs, and its payload.
 
         Raises:
-            NotFoundError: The owner has none of this id.
+            NotFoundError: The owner has no attachment with this id.
         """
         name = f"Attachment {show(attachment_id)}"
         rows = await self._read(owner, core.LOAD_ATTACHMENT, owner, attachment_id)
@@ -151,19 +150,19 @@ class AttachmentChatStore(ChatStore):
     async def mark_uploaded(
         self, owner: str, attachment: Attachment, expected: str
     ) -> bool:
-        """Write that an attachment has its file.
+        """Update the row of an attachment whose file was stored.
 
         Args:
-            owner: Whose it is.
-            attachment: The attachment with its file.
-            expected: The payload that its row had.
+            owner: The owner.
+            attachment: The completed attachment.
+            expected: The payload of the row before.
 
         Returns:
-            False if the row has changed or gone meanwhile; then the file is deleted.
+            False if the row was changed or deleted; then the file is deleted.
         """
         name = f"Attachment {show(require_key(attachment.id))}"
         new = self._dump(codec.ATTACHMENT, attachment, name)
-        # A write may be made twice, if its first answer is lost: so the row may be `new`.
+        # A write is repeated if its response is lost; then the row already is `new`.
         params = (new, owner, attachment.id, expected, new)
         is_written = bool(await self._write(owner, (statements.MARK_UPLOADED, params)))
         if not is_written:
@@ -179,7 +178,7 @@ class AttachmentChatStore(ChatStore):
             statements.NEW_ATTACHMENTS, params, owner=owner
         )
         if len(rows) >= most:
-            raise UnfitFileError(429, f"{most} files may be attached in 24 hours")
+            raise UnfitFileError(429, f"The limit is {most} files in 24 hours")
 
     def _signed(self, item: ThreadItem, owner: str) -> ThreadItem:
         if not isinstance(item, UserMessageItem) or not item.attachments:

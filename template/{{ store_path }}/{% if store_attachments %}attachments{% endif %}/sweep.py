@@ -1,6 +1,5 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""Deletes files that nobody needs: what was never sent, and what has lost its row."""
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""Deletes unused files: those that no message shows, and those without a row."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,11 +16,11 @@ _ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass
 class Swept:
-    """What a sweep has deleted, or with `dry_run` would delete.
+    """What a sweep deleted, or would delete with `dry_run`.
 
     Attributes:
         attachments: Attachments that no message shows, with their files.
-        orphans: Attachments whose row was gone, of which there were files.
+        orphans: Attachments without a row, of which there were files.
     """
 
     attachments: int = 0
@@ -38,19 +37,19 @@ async def sweep(
 ) -> Swept:
     """Delete attachments that no message shows, and files that have no row.
 
-    Run it each day; the servers may go on. An interruption does no harm. Files without
-    a row are looked for among those of the last 30 days.
+    Run it once a day; servers can keep running, and an interruption does no harm. Only
+    the files of the last 30 days are searched for files without a row.
 
     Args:
         store: The Store.
         files: The files.
-        older_than: How old they must be, at least an hour.
-        dry_run: Whether to delete nothing.
-        force: Whether to delete files also where most have no row.
+        older_than: The minimum age, at least an hour.
+        dry_run: Whether to only count.
+        force: Whether to delete files even if most of them have no row.
 
     Raises:
-        ValueError: The time is too short; or most files have no row in this database,
-            as when it is another one than theirs.
+        ValueError: The age is too small; or most files have no row, so that this may be
+            the wrong database.
         DatabaseError: The database cannot be used.
         FileStorageError: The files cannot be used.
     """
@@ -72,8 +71,8 @@ async def sweep(
             orphans.discard(str(metadata_of(data).get("place")))
         if len(orphans) > len(found) / 2 and not (dry_run or force):
             raise ValueError(
-                f"{len(orphans)} of {len(found)} uploads have no row in this database. If it "
-                "is the right one, say so: --force"
+                f"{len(orphans)} of {len(found)} uploads have no row in this database. "
+                "If it is the right one, use --force."
             )
         async for _ in delete_unshown(database, before, delete_files, dry_run=dry_run):
             done.attachments += 1
@@ -81,7 +80,7 @@ async def sweep(
             if not dry_run:
                 await files.delete_all(place)
             done.orphans += 1
-        # Of an attachment that is kept, this was sent after its file had been taken.
+        # An upload to the bucket after the attachment's file was already checked.
         for place, has_unchecked in found.items():
             if has_unchecked and not dry_run:
                 await files.delete(place, INCOMING)

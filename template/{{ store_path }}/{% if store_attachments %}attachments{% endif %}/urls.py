@@ -1,9 +1,8 @@
-# Extra "attachments", rendered for the answer store_attachments. Changing the answer to false
-# deletes this directory, with your edits.
-"""URLs that carry their own permission, for browsers that send no header of yours.
+# Extra "attachments": store_attachments=false deletes it, including your edits.
+"""Signed URLs, for browsers that send no authentication.
 
-A URL names its owner and what it is for, and is signed; it is valid for some time. So
-keep it out of logs, as you do a session's cookie.
+A signed URL names the owner and the purpose, and expires. Keep these URLs out of logs,
+like session cookies.
 """
 
 import hashlib
@@ -27,27 +26,26 @@ Action: TypeAlias = Literal["upload", "direct", "preview", "download"]
 
 _SECRET_LENGTH = 32
 _STEP = 600  # seconds
-_SKEW = 60  # seconds by which the clock of another machine may be behind
+_SKEW = 60  # seconds by which another machine's clock may lag
 
 
 class UrlError(ChatStoreError):
-    """A URL was not signed by this application, or it has expired."""
+    """A URL was not signed by this application, or has expired."""
 
 
 class SignedUrls:
-    """Makes and reads signed URLs.
+    """Creates and verifies signed URLs.
 
     Args:
-        base: Where `file_routes` is mounted: "https://chat.example.com/files".
-        secret: At least 32 characters, the same in all processes. Of several, the last
-            one signs, and all are accepted.
-        upload_lifetime: How long an upload can be started with its URL. The URL stays
-            valid up to eleven minutes longer, so that it can be cached, and since clocks
-            differ.
-        view_lifetime: The same for looking at a file.
+        base: The URL of `file_routes`: "https://chat.example.com/files".
+        secret: At least 32 characters, the same in all processes. If there are several,
+            the last one signs, and all are accepted.
+        upload_lifetime: How long an upload can be started with its URL. URLs are valid
+            up to eleven minutes longer, to allow for caching and clock differences.
+        view_lifetime: The same for viewing a file.
 
     Raises:
-        ValueError: The URL or the secret cannot be used.
+        ValueError: The URL or the secret is invalid.
     """
 
     def __init__(
@@ -61,16 +59,16 @@ class SignedUrls:
         is_web = parts.scheme in ("http", "https") and parts.hostname
         if not is_web or parts.query or parts.fragment:
             raise ValueError(
-                f"public_url must be where browsers find the files, such as "
+                f"public_url must be the URL of file_routes, such as "
                 f"https://chat.example.com/files, not {show(base)}"
             )
         self._secrets = [secret] if isinstance(secret, str) else list(secret)
         if min(map(len, self._secrets), default=0) < _SECRET_LENGTH:
             raise ValueError(
-                f"secret must have at least {_SECRET_LENGTH} characters. Make one: "
+                f"secret must have at least {_SECRET_LENGTH} characters. Generate one: "
                 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
-        self.base = str(AnyUrl(base)).rstrip("/")  # as it stands in attachments
+        self.base = str(AnyUrl(base)).rstrip("/")  # as attachments contain it
         self._lifetimes: dict[Action, timedelta] = {
             "upload": upload_lifetime,
             "direct": upload_lifetime,
@@ -79,23 +77,20 @@ class SignedUrls:
         }
 
     def make(self, action: Action, *subject: str) -> str:
-        """Make a URL.
+        """Return a URL, which is the same for ten minutes so that browsers can cache.
 
         Args:
-            action: What it allows.
-            subject: The owner, and the attachment's id where there is one.
-
-        Returns:
-            The URL. Within ten minutes it is the same, so that browsers can cache.
+            action: The action that it permits.
+            subject: The owner, and the attachment's id if there is one.
         """
         token = self._serializer(action, _RoundedSigner).dumps(subject)
         return f"{self.base}/{action}/{token}"
 
     def read(self, action: Action, token: str) -> list[str]:
-        """Return the subject of a URL that was made for an action.
+        """Verify a URL, and return its subject.
 
         Raises:
-            UrlError: It was not made here for this action, or has expired.
+            UrlError: It was not signed for this action, or has expired.
         """
         lifetime = int(self._lifetimes[action].total_seconds()) + _SKEW + _STEP
         try:

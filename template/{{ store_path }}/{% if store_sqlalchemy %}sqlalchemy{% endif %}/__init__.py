@@ -1,3 +1,2 @@
-# Extra "sqlalchemy", rendered for the answer store_sqlalchemy. Changing the answer to false
-# deletes this file, with your edits.
-"""The Store beside SQLAlchemy and Alembic."""
+# Extra "sqlalchemy": store_sqlalchemy=false deletes it, including your edits.
+"""The Store in projects with SQLAlchemy and Alembic."""

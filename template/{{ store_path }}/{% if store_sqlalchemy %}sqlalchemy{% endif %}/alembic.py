@@ -1,12 +1,11 @@
-# Extra "sqlalchemy", rendered for the answer store_sqlalchemy. Changing the answer to false
-# deletes this file, with your edits.
-"""The Store's tables in a project whose migrations are Alembic's.
+# Extra "sqlalchemy": store_sqlalchemy=false deletes it, including your edits.
+"""The Store's tables in a project that uses Alembic.
 
-In `env.py`, so that `alembic revision --autogenerate` leaves the tables alone:
+In `env.py`, so that `alembic revision --autogenerate` ignores the tables:
 
     context.configure(..., include_object=include_object)
 
-In a revision, in place of `migrate` on the command line, with the numbers of the files in
+In a revision, instead of the command `migrate`, with the numbers of the files in
 `migrations/`:
 
     def upgrade() -> None:
@@ -25,7 +24,7 @@ from sqlalchemy.types import NullType
 from .. import migrate
 
 metadata = MetaData()
-"""The tables that foreign keys of yours may refer to; nothing is created from it."""
+"""The tables, only for your foreign keys: do not create them from this."""
 
 threads, attachments = (
     Table(name, metadata, Column("owner_id", NullType), Column("id", NullType))
@@ -44,40 +43,40 @@ _TABLES = (
 def include_object(
     thing: object, name: str | None, kind: str, reflected: bool, compare_to: object
 ) -> bool:
-    """Tell Alembic's autogenerate which objects it may compare: all but the Store's.
+    """Exclude the Store's tables from Alembic's autogenerate.
 
     Args:
-        thing: The table, column or index; not used.
-        name: Its name.
-        kind: Such as "table".
-        reflected: Whether it is the database's; not used.
-        compare_to: Its counterpart; not used.
+        thing: Not used.
+        name: The object's name.
+        kind: The object's type, such as "table".
+        reflected: Not used.
+        compare_to: Not used.
     """
     return not (kind == "table" and name in _TABLES)
 
 
 def upgrade(*versions: int) -> None:
-    """Apply migrations of the Store in a revision, online or offline.
+    """Apply the Store's migrations in a revision, online or offline.
 
     Args:
-        versions: Their numbers, such as 1 and 2 for `0001_tables` and `0002_indexes`.
+        versions: Their numbers: 1 and 2 for `0001_tables` and `0002_indexes`.
 
     Raises:
-        ValueError: There is none of this number.
+        ValueError: There is no migration with this number.
     """
     known = {migration.version: migration for migration in migrate.load()}
     if unknown := [version for version in versions if version not in known]:
         raise ValueError(
-            f"There is no migration {unknown[0]}; known are {', '.join(map(str, known))}"
+            f"There is no migration {unknown[0]}, only {', '.join(map(str, known))}"
         )
     for migration in (known[version] for version in versions):
         alembic = op.get_context()
         with alembic.autocommit_block() if migration.is_outside else nullcontext():
             for statement in migrate.split(migrate.script([migration])):
-                op.execute(statement.replace(":", r"\:"))  # or a parameter begins
+                op.execute(statement.replace(":", r"\:"))  # not a parameter
 
 
 def drop_tables() -> None:
-    """Drop the Store's tables, with everything in them."""
+    """Drop the Store's tables and all their rows."""
     for table in _TABLES:
         op.drop_table(table)

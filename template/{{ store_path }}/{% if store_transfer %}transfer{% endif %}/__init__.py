@@ -1,11 +1,10 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
-"""Carries all rows to another database, through a file of JSON Lines.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
+"""Copies all rows to another database, through a file of JSON Lines.
 
     python -m chat_store.transfer export rows.jsonl
     python -m chat_store.transfer import rows.jsonl
 
-Nothing in the Store depends on this directory.
+The Store does not depend on this directory.
 """
 
 from .file import TransferError

@@ -1,5 +1,4 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
 """The command line: `python -m chat_store.transfer export FILE`, or `import FILE`."""
 
 import asyncio
@@ -19,13 +18,13 @@ def main() -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 where all is well, 1 where the database or the file cannot be
-        used, 2 where the command line or the URL is wrong, 130 after an interruption.
+        The exit status: 0 on success, 1 if the database or the file cannot be used,
+        2 if the command line or the URL is invalid, 130 after an interruption.
     """
     parser = Parser(
         prog=f"python -m {__package__}",
-        description="Carry all rows to another database, through a file of JSON Lines. "
-        "Stop the servers first. After an interruption, the same command continues.",
+        description="Copy all rows to another database, through a file of JSON Lines. "
+        "Stop the servers first. After an interruption, run the same command again.",
     )
     parser.add_argument("command", choices=("export", "import"))
     parser.add_argument(
@@ -33,7 +32,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--url",
-        help="the database; without it, the environment variable CHAT_STORE_URL",
+        help="the database; by default the environment variable CHAT_STORE_URL",
     )
     arguments = parser.parse_args()
     is_export = arguments.command == "export"
@@ -49,11 +48,11 @@ def main() -> int:
     except ChatStoreError as error:
         print(error, file=sys.stderr)
         return 1
-    except OSError as error:  # of the file: the Store's own are ChatStoreErrors
+    except OSError as error:  # of the file: the Store raises ChatStoreErrors
         print(f"{arguments.file}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. The same command continues.", file=sys.stderr)
+        print("Interrupted. Run the same command again to continue.", file=sys.stderr)
         return 130
     done = f"The file has {rows:,} rows." if is_export else f"Stored {rows:,} new rows."
     print(done, file=sys.stderr)
@@ -82,7 +81,7 @@ def _open(name: str, is_export: bool) -> IO[bytes]:
     def open_private(path: str, flags: int) -> int:
         flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         opened = os.open(path, flags, 0o600)
-        if hasattr(os, "fchmod"):  # it may have been there
+        if hasattr(os, "fchmod"):  # the file may already exist
             os.fchmod(opened, 0o600)
         return opened
 

@@ -1,14 +1,13 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
-"""The file: JSON Lines in UTF-8, with one line for each row.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
+"""The file format: JSON Lines in UTF-8, with one line for each row.
 
     {"kind":"export","format":1}
     {"kind":"thread","owner":"alice","id":"thr_1","created_at":"…","data":{…}}
     {"kind":"item","owner":"alice","thread":"thr_1","id":"msg_1",…}
     {"kind":"end","rows":2}
 
-`data` is the SDK's model. `created_at` is the sort key, which cannot be computed from
-`data`: that may have been saved again, with another time (R17).
+`data` is the SDK's model. `created_at` is the sort key, which can differ from the time
+in `data`, since a later save does not change it (R17).
 """
 
 import json
@@ -41,7 +40,7 @@ _ADAPTERS: dict[str, TypeAdapter[list[Any]]] = {
 
 
 class TransferError(ChatStoreError):
-    """A file or a row cannot be carried; the message says which one, and why."""
+    """A file or a row cannot be exported or imported."""
 
 
 def _check_key(text: str) -> str:
@@ -61,7 +60,7 @@ def _parse_time(value: Any) -> datetime:
 
 
 class Row(BaseModel):
-    """A thread, an item or an attachment, as a save would accept it."""
+    """A thread, item or attachment, validated as for a save."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -72,12 +71,12 @@ class Row(BaseModel):
     id: Annotated[str, AfterValidator(_check_key)]
     created_at: Annotated[datetime, BeforeValidator(_parse_time)]
     newest_created_at: Annotated[datetime, BeforeValidator(_parse_time)] | None = None
-    position: int | None = None  # where an interrupted export continues
+    position: int | None = None  # for continuing an export
     data: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """What to call it in an error."""
+        """The row's name in errors."""
         return f"Line {self.line}: {self.kind} {shown(self.id)}"
 
     @cached_property
@@ -92,14 +91,14 @@ class Row(BaseModel):
         if self.data.get("id") != self.id:
             raise ValueError("the id in data must be the id of the row")
         if self.kind == "item" and self.id == PLACEHOLDER_ID:
-            raise ValueError("the id is a placeholder, give the item one of its own")
-        _ = self.text  # fails for what is not JSON, also in fields that the SDK ignores
+            raise ValueError("the id is a placeholder; give the item a new one")
+        _ = self.text  # fails for invalid JSON, even in fields that the SDK ignores
         adapter = _ADAPTERS[self.kind]
         try:
             [model] = adapter.validate_python([self.data])
         except ValidationError as error:
             detail = error.errors(include_input=False)[0]
-            # Two parts are the SDK's names. What follows may be a key of somebody's data.
+            # Two parts are the SDK's names. Further ones can be keys in a user's data.
             field = ".".join(("data", *map(str, detail["loc"][1:3])))
             raise ValueError(
                 f"the installed SDK cannot read {field} ({detail['type']})"
@@ -109,12 +108,12 @@ class Row(BaseModel):
 
 
 def shown(name: str) -> str:
-    """Make a name safe to print on a terminal."""
+    """Return a name that is safe to print on a terminal."""
     return repr(name if len(name) <= 60 else f"{name[:60]}…")
 
 
 def to_json(data: Any) -> str:
-    """Write JSON text; a ValueError says what is not JSON, or not UTF-8."""
+    """Return JSON text; raise ValueError if the data is not valid JSON or UTF-8."""
     try:
         text = json.dumps(
             data, ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -126,24 +125,24 @@ def to_json(data: Any) -> str:
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
-    """Read a JSON object; a ValueError says what is wrong with it."""
+    """Parse a JSON object; raise ValueError if it is invalid."""
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):  # also for integers of more than 4,300 digits
-        raise ValueError("is not JSON that Python can read") from None
+    except (ValueError, RecursionError):  # including integers of more than 4,300 digits
+        raise ValueError("is not JSON that Python can parse") from None
     if isinstance(value, dict):
         return cast(dict[str, Any], value)
     raise ValueError("is not a JSON object")
 
 
 def write_line(file: IO[bytes], line: dict[str, Any]) -> None:
-    """Write a line; after a ValueError, as of `to_json`, nothing was written."""
+    """Write a line; if `to_json` raises ValueError, nothing is written."""
     file.write(f"{to_json(line)}\n".encode())
 
 
 def read_header(file: IO[bytes]) -> None:
-    """Read the first line, and refuse what is not an export."""
-    raw = file.readline(1000)  # whatever the file is
+    """Read the first line, and check that the file is an export."""
+    raw = file.readline(1000)  # limited, since it may be any file
     try:
         header = parse(raw) if raw.endswith(b"\n") else {}
     except ValueError:
@@ -151,17 +150,17 @@ def read_header(file: IO[bytes]) -> None:
     if header.get("kind") != "export":
         raise TransferError("The file is not an export of a chat store.")
     if header.get("format") != FORMAT:
-        raise TransferError(f"The file is not of format {FORMAT}, as this code is.")
+        raise TransferError(f"The file is not of format {FORMAT}, as required.")
 
 
 def read_rows(file: IO[bytes]) -> Iterator[Row]:
-    """Read and check the rows of a complete export, behind its first line."""
+    """Read and validate the rows of a complete export, after its first line."""
     number, is_complete = 1, False
     for number, raw in enumerate(file, 2):
         if not raw.endswith(b"\n"):
             break
         if is_complete:
-            raise TransferError(f"Line {number} is behind the end of the export.")
+            raise TransferError(f"Line {number} follows the end of the export.")
         try:
             line = parse(raw)
         except ValueError as error:
@@ -169,8 +168,8 @@ def read_rows(file: IO[bytes]) -> Iterator[Row]:
         if line.get("kind") == "end":
             if line.get("rows") != number - 2:
                 raise TransferError(
-                    f"Line {number} ends the export, but does not count the {number - 2} "
-                    "rows before it."
+                    f"Line {number} ends the export, but its number of rows is not "
+                    f"the {number - 2} rows before it."
                 )
             is_complete = True
             continue
@@ -184,6 +183,6 @@ def read_rows(file: IO[bytes]) -> Iterator[Row]:
         yield row
     if not is_complete:
         raise TransferError(
-            f"The file breaks off at line {number}. If an export was interrupted, run it "
-            "again: it completes the file."
+            f"The file is truncated at line {number}. If the export was interrupted, "
+            "run it again to complete the file."
         )

@@ -1,10 +1,9 @@
-# Extra "transfer", rendered for the answer store_transfer. Changing the answer to false
-# deletes this directory, with your edits.
-"""Export and import. Both work in batches, and continue when they are run again.
+# Extra "transfer": store_transfer=false deletes it, including your edits.
+"""Export and import, in batches. Both continue if they are run again.
 
-Stop the servers first: an export is not one transaction, and may miss what is written
-meanwhile. Both read and write the file on the event loop's thread, which suits a
-command line, but not a server.
+Stop the servers first: an export is not one transaction, and can miss concurrent
+writes. Files are read and written on the event loop's thread, which suits a command
+line, but not a server.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ from .file import (
 )
 
 OnProgress: TypeAlias = Callable[[int], None]
-"""Is told how many rows of the file are done."""
+"""Called with the number of rows that are done."""
 
 BATCH_ROWS = 50
 
@@ -54,21 +53,21 @@ _START: dict[str, Any] = {
 async def export_rows(
     store: ChatStore, file: IO[bytes], on_progress: OnProgress | None = None
 ) -> int:
-    """Write all rows to a file, or those that an interrupted export has not written.
+    """Write all rows to a file, or the rest after an interrupted export.
 
     Args:
-        store: Open or not; its database is only read.
-        file: A pipe; or open for reading and writing, and empty or the result of an
-            interrupted export. The file is made readable by its owner only.
-        on_progress: As above.
+        store: The Store, open or closed.
+        file: A pipe; or a file, open for reading and writing, that is empty or was left
+            by an interrupted export. It is made readable by its owner only.
+        on_progress: See `OnProgress`.
 
     Returns:
-        How many rows the file holds.
+        The number of rows in the file.
 
     Raises:
         SchemaError: The tables do not fit this code.
-        TransferError: The file is a complete export, or something else; or a row is
-            damaged, and the file then holds what comes before it.
+        TransferError: The file is a complete export, or no export; or a row is damaged,
+            and the file contains the rows before it.
     """
     async with store.connected() as database:
         await require_current(database)
@@ -89,8 +88,8 @@ async def export_rows(
                         write_line(file, last)
                     except (OverflowError, ValueError) as error:
                         raise TransferError(
-                            f"{kind.title()} {shown(row[2])} is damaged ({error}). Repair or "
-                            "delete its row, and run the export again: it continues there."
+                            f"{kind.title()} {shown(row[2])} is damaged ({error}). "
+                            "Repair or delete it, and run the export again to continue."
                         ) from None
                 done += len(rows)
                 if on_progress is not None:
@@ -104,23 +103,23 @@ async def export_rows(
 async def import_rows(
     store: ChatStore, file: IO[bytes], on_progress: OnProgress | None = None
 ) -> int:
-    """Store the rows of an export that are not there yet, and read each one back.
+    """Store the missing rows of an export, and read each one back.
 
-    Nothing is overwritten: a row that is there already must have the same content, as
-    after an interrupted import.
+    Nothing is overwritten: rows that already exist, as after an interrupted import,
+    must have the same content.
 
     Args:
-        store: Open or not.
+        store: The Store, open or closed.
         file: The export, from its beginning.
-        on_progress: As above.
+        on_progress: See `OnProgress`.
 
     Returns:
-        How many rows were not there already.
+        The number of rows that were stored.
 
     Raises:
         SchemaError: The tables do not fit this code.
-        TransferError: The file is not a complete export, or a row cannot be stored. The
-            message names the line; rows before it may have been stored.
+        TransferError: The file is not a complete export, or a row cannot be stored.
+            Rows before the line that the message names may have been stored.
     """
     async with store.connected() as database:
         await require_current(database)
@@ -132,8 +131,8 @@ async def import_rows(
                 await database.write(*(step for row in missing for step in _save(row)))
             if lost := await _missing(database, missing):
                 raise TransferError(
-                    f"{lost[0].name} was not stored: its thread is not in the database, or was "
-                    "deleted from it."
+                    f"{lost[0].name} was not stored: its thread does not exist, "
+                    "or was deleted."
                 )
             done, stored = done + len(batch), stored + len(missing)
             if on_progress is not None:
@@ -145,19 +144,19 @@ async def import_rows(
 
 
 def _read_back(file: IO[bytes]) -> tuple[int, dict[str, Any] | None]:
-    """Count the rows of an unfinished export, and find the last one; None for no file."""
+    """Count the rows of an unfinished export, and find the last, None if empty."""
     if not file.seek(0, io.SEEK_END):
         return 0, None
     file.seek(0)
     read_header(file)
     done, end, last = 0, file.tell(), b""
     for raw in file:
-        if raw.endswith(b"\n"):  # or the export was interrupted in it
+        if raw.endswith(b"\n"):  # else the export was interrupted here
             done, end, last = done + 1, end + len(raw), raw
     try:
         line = parse(last) if last else _START
         if line["kind"] == "end":
-            raise TransferError("The file is a complete export. Name another file.")
+            raise TransferError("The file is a complete export. Use another file.")
         _place(line["kind"], line)
     except (KeyError, TypeError, ValueError):
         raise TransferError(f"Line {done + 1} is not a row of an export.") from None
@@ -169,7 +168,7 @@ def _read_back(file: IO[bytes]) -> tuple[int, dict[str, Any] | None]:
 def _make_private(file: IO[bytes]) -> None:
     try:
         descriptor = file.fileno()
-    except io.UnsupportedOperation:  # it is in memory
+    except io.UnsupportedOperation:  # in memory
         return
     if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.fchmod(descriptor, 0o600)
@@ -194,13 +193,13 @@ def _to_line(kind: str, row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 async def _missing(database: Database, rows: list[Row]) -> list[Row]:
-    """Find the rows that the database does not have, and refuse those that differ."""
+    """Return the rows that are not in the database; raise for those that differ."""
     found = await asyncio.gather(*(database.read(*_load(row)) for row in rows))
     for row, stored in zip(rows, found, strict=True):
         if stored and not _is_equal(row, stored[0][1]):
             raise TransferError(
-                f"{row.name} is in the database with other content, or in the file twice. "
-                "Nothing is overwritten."
+                f"{row.name} is in the database with other content, or in the file "
+                "twice. Nothing was overwritten."
             )
     return [row for row, stored in zip(rows, found, strict=True) if not stored]
 
@@ -228,7 +227,7 @@ def _save(row: Row) -> list[tuple[str, Sequence[object]]]:
     if row.kind == "attachment":
         attachment = (row.owner, row.id, row.created_at, payload)
         return [(core.SAVE_ATTACHMENT, attachment)]
-    # Saved again, a thread keeps its place, and remembers the later time (R10).
+    # A second save keeps the thread's position, and stores the later time (R10).
     times = filter(None, (row.created_at, row.newest_created_at))
     return [
         (core.SAVE_THREAD, (row.owner, row.id, time, payload, False)) for time in times

@@ -1,6 +1,5 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""What one owner has: show it, take it out, give it away, erase it, let it expire.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""One owner's data: list, export, move to another owner, erase; and expire old data.
 
     python -m chat_store.user_data list alice
     python -m chat_store.user_data export alice alice-data
@@ -9,8 +8,8 @@
     python -m chat_store.user_data expire --days 365
 
 An owner is what `owner_id(context)` returns for a request. The functions take a
-ChatStore, open or not, and raise `SchemaError` or `DatabaseError` as it does. Nothing
-in the Store depends on this directory.
+ChatStore, open or closed, and can raise its `SchemaError` and `DatabaseError`. The
+Store does not depend on this directory.
 """
 
 from ..unshown import DeleteFile

@@ -1,9 +1,7 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""The command line: `python -m chat_store.user_data COMMAND`; --help lists the commands.
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""The command line: `python -m chat_store.user_data COMMAND`. See --help.
 
-What a program may want to read goes to standard output, everything else to standard
-error.
+Data is written to standard output, and messages to standard error.
 """
 
 import argparse
@@ -32,9 +30,9 @@ def main() -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 where all is well; 1 where rows remain or clash, or where the
-        database or a file cannot be used; 2 where the command line or the URL is wrong;
-        130 after an interruption.
+        The exit status: 0 on success; 1 if rows remain or conflict, or if the database
+        or a file cannot be used; 2 if the command line or the URL is invalid; 130 after
+        an interruption.
     """
     arguments = _make_parser().parse_args()
     try:
@@ -47,15 +45,15 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. The same command continues.", file=sys.stderr)
+        print("Interrupted. Run the same command again to continue.", file=sys.stderr)
         return 130
 
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=f"python -m {__package__}",
-        description="Show what one owner has, take it out, give it away or erase it; and "
-        "delete what is old. An owner is what owner_id(context) returns for a request.",
+        description="List, export, move or erase one owner's data; delete old data. "
+        "An owner is what owner_id(context) returns for a request.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -68,37 +66,33 @@ def _make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    command = add(
-        "owners", _owners, "List the owners that have rows, with their number"
-    )
-    command.add_argument("prefix", nargs="?", default="", help="what they begin with")
+    command = add("owners", _owners, "List the owners, with their numbers of rows")
+    command.add_argument("prefix", nargs="?", default="", help="the owners' prefix")
 
     command = add("list", _list, "List an owner's threads and attachments")
     command.add_argument("owner")
 
-    command = add(
-        "export", _export, "Write an owner's rows and conversations into files"
-    )
+    command = add("export", _export, "Write an owner's rows and conversations to files")
     command.add_argument("owner")
-    command.add_argument("directory", help="where the files go; made if it is missing")
+    command.add_argument("directory", help="output directory; created if it is missing")
 
-    command = add("adopt", _adopt, "Give everything that one owner has to another one")
-    command.add_argument("old", help="the owner until now")
-    command.add_argument("new", help="the owner from now on, who may have rows already")
+    command = add("adopt", _adopt, "Move all rows of one owner to another")
+    command.add_argument("old", help="the current owner")
+    command.add_argument("new", help="the new owner, who may already have rows")
 
-    command = add("erase", _erase, "Delete everything that an owner has")
+    command = add("erase", _erase, "Delete all rows of an owner")
     command.add_argument("owner")
     command.add_argument(
         "--prefix",
         action="store_true",
-        help="erase every owner that begins so, such as a tenant: 'acme:'",
+        help="erase all owners that begin with OWNER, such as a tenant: 'acme:'",
     )
     command.add_argument(
         "--first-answer",
         type=_minutes,
         default=timedelta(minutes=10),
         metavar="MINUTES",
-        help="how long the first answer in a new thread may take; by default 10",
+        help="maximum time for the first answer in a new thread; by default 10",
     )
     _add_for_deletion(command)
 
@@ -108,14 +102,14 @@ def _make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--days",
         type=_days,
-        help="delete threads without a new item for so many days; by default none",
+        help="delete threads without a new item for this many days; by default none",
     )
     command.add_argument(
         "--upload-days",
         type=_days,
         default=timedelta(days=1),
         metavar="DAYS",
-        help="delete attachments that no message shows at this age; by default 1",
+        help="minimum age of attachments that no message shows; by default 1",
     )
     _add_for_deletion(command)
     return parser
@@ -123,15 +117,14 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _add_for_deletion(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--dry-run", action="store_true", help="say what would be deleted, and stop"
+        "--dry-run", action="store_true", help="only report what would be deleted"
     )
     command.add_argument(
         "--delete-files",
         type=_import,
         metavar="MODULE:FUNCTION",
-        help="an async function of an owner, an attachment's id and its metadata that "
-        "deletes its file; without it, a line of JSON with them is printed before the row "
-        "goes",
+        help="an async function that deletes a file, given owner, attachment id and "
+        "metadata; by default, these are printed as JSON before the row is deleted",
     )
 
 
@@ -147,7 +140,7 @@ def _duration(text: str, unit: str) -> timedelta:
     try:
         return timedelta(**{unit: float(text)})
     except (OverflowError, ValueError):
-        raise argparse.ArgumentTypeError(f"{text} is no number of {unit}") from None
+        raise argparse.ArgumentTypeError(f"{text} is not a number of {unit}") from None
 
 
 def _import(name: str) -> DeleteFile:
@@ -199,7 +192,7 @@ async def _export(store: ChatStore, arguments: argparse.Namespace) -> int:
 
 async def _adopt(store: ChatStore, arguments: argparse.Namespace) -> int:
     counts = await adopt(store, arguments.old, arguments.new)
-    print(f"Moved what the old owner had. {counts}", file=sys.stderr)
+    print(f"Moved the old owner's rows. {counts}", file=sys.stderr)
     return 0
 
 
@@ -228,11 +221,11 @@ async def _erase(store: ChatStore, arguments: argparse.Namespace) -> int:
             print(f"{shown} has {done.remaining}", file=sys.stderr)
             remaining += done.remaining.total
         if not arguments.dry_run:
-            await remove_leftovers(database)  # once, since it may take long
+            await remove_leftovers(database)  # only once, since it can take long
     if remaining:
         print(
-            f"{remaining} rows remain: somebody keeps writing. Block their requests, and "
-            "run this again.",
+            f"{remaining} rows remain, because requests are still writing. Block them, "
+            "and run this again.",
             file=sys.stderr,
         )
     return 1 if remaining else 0

@@ -1,6 +1,5 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""Gives everything that one owner has to another, as when a visitor signs up."""
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""Moves all rows of one owner to another, for example when a visitor signs up."""
 
 from datetime import UTC, datetime
 
@@ -12,35 +11,35 @@ from .rows import Counts, connected, count_in
 
 
 class AdoptError(ChatStoreError):
-    """Both owners have a row of the same id; nothing was changed."""
+    """Both owners have a row with the same id; nothing was changed."""
 
 
 async def adopt(store: ChatStore, old: str, new: str) -> Counts:
-    """Give an owner's threads, items and attachments to another one, in one step.
+    """Move an owner's threads, items and attachments to another, in one transaction.
 
-    The new owner may have rows already. What is written under the old one meanwhile is
-    refused with `NotFoundError`: emptied rows stay behind for some days, and hold the
-    old owner and the threads' ids; to have them removed, erase the old owner afterwards.
+    The new owner may already have rows. Concurrent writes of the old owner fail with
+    `NotFoundError`, because emptied rows remain for at least seven days. They hold the
+    old owner and the threads' ids; to remove them, erase the old owner afterwards.
 
     Args:
         store: The Store.
-        old: The owner of the rows until now.
-        new: Their owner from now on.
+        old: The current owner of the rows.
+        new: The new owner.
 
     Returns:
-        How many rows the old owner had.
+        The number of rows that the old owner had.
 
     Raises:
-        AdoptError: The owners have a thread or an attachment of the same id.
-        ValueError: An owner cannot be one, or both are the same.
+        AdoptError: Both owners have a thread or an attachment with the same id.
+        ValueError: An owner is invalid, or both are the same.
     """
     if old == new:
-        raise ValueError("The old owner and the new one are the same.")
+        raise ValueError("The old and the new owner are the same.")
     async with connected(store, old, new) as database:
         for kind, row_id in await database.read(*statements.clashes(old, new)):
             raise AdoptError(
-                f"Both owners have the {kind} {show(row_id)}; nothing was changed. Delete or "
-                "rename one of the two."
+                f"Both owners have the {kind} {show(row_id)}; nothing was changed. "
+                "Delete or rename one of them."
             )
         counts = await count_in(database, old)
         await database.write(*statements.adopt(old, new, datetime.now(UTC)))

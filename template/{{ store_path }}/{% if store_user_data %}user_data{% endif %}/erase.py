@@ -1,6 +1,5 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""Erases everything that one owner has."""
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""Erases all rows of one owner."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,19 +15,19 @@ from .leftovers import remove_leftovers
 from .rows import Counts, attachments_of, connected, count_in
 
 PAUSE = 1.0
-"""How long to look for rows of requests that were under way, in seconds."""
+"""How long to wait for rows of requests in progress, in seconds."""
 
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What an erasure has done.
+    """The result of an erasure.
 
     Attributes:
         found: The rows that the owner had.
-        attachments: The ids of the attachments whose rows were deleted.
-        remaining: The rows that the owner has now: none, unless somebody keeps writing.
+        attachments: The ids of the deleted attachments.
+        remaining: The rows that the owner has now: none, unless requests still write.
     """
 
     found: Counts
@@ -44,25 +43,25 @@ async def erase(
     first_answer: timedelta = timedelta(minutes=10),
     on_wait: Callable[[Counts], None] | None = None,
 ) -> Erased:
-    """Delete all threads, items and attachments of an owner, and look for more.
+    """Delete all threads, items and attachments of an owner, until none remain.
 
-    Block the owner's requests first. A stream that still runs ends with
-    `NotFoundError`. Only the first one of a new thread could create it again: the
-    row of a thread that is younger than `first_answer` is emptied and stays until it is
-    that old, to refuse this. After an interruption, call this again.
+    Block the owner's requests first. Running streams end with `NotFoundError`, except
+    that the first answer of a new thread could recreate the thread. To prevent this, an
+    empty row is kept until the thread is older than `first_answer`. After an
+    interruption, call this again.
 
     Args:
         store: The Store.
-        owner: Whose rows.
-        delete_file: Is called for each attachment before its row is deleted.
-        first_answer: How long the first answer in a new thread may take.
-        on_wait: Is told each second which rows remain.
+        owner: The owner.
+        delete_file: Called for each attachment before its row is deleted.
+        first_answer: The maximum time for the first answer in a new thread.
+        on_wait: Called each second with the remaining rows.
 
     Returns:
-        What was there, and what remains.
+        The rows that were found, and those that remain.
 
     Raises:
-        ValueError: The owner cannot be one.
+        ValueError: The owner is invalid.
     """
     async with connected(store, owner) as database:
         done = await erase_rows(database, owner, delete_file, first_answer, on_wait)
@@ -77,7 +76,7 @@ async def erase_rows(
     first_answer: timedelta,
     on_wait: Callable[[Counts], None] | None,
 ) -> Erased:
-    """Do what `erase` does in the tables; `remove_leftovers` has to follow."""
+    """Erase the rows, but not their remains on disk: call `remove_leftovers` next."""
     clock = asyncio.get_running_loop().time
     begun, wait = clock(), first_answer.total_seconds()
     attachments: list[str] = []

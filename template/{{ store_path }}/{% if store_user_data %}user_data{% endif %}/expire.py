@@ -1,6 +1,5 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""Deletes what nobody has used for a long time, and files that no message shows."""
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""Deletes old threads, and attachments that no message shows."""
 
 import asyncio
 import time
@@ -18,13 +17,13 @@ from .rows import connected
 
 @dataclass
 class Expired:
-    """What an expiry has done so far.
+    """The result of an expiry so far.
 
     Attributes:
-        seen: Threads that were looked at.
-        threads: Those of them that were deleted, or with `dry_run` would be.
+        seen: Threads that were examined.
+        threads: Threads that were deleted, or would be with `dry_run`.
         attachments: Attachments that were deleted, or would be.
-        emptied: Rows of deleted threads that were deleted.
+        emptied: Emptied rows of deleted threads that were deleted.
     """
 
     seen: int = 0
@@ -44,25 +43,25 @@ async def expire(
 ) -> Expired:
     """Delete old threads, attachments that no message shows, and emptied rows.
 
-    The servers may run meanwhile: it works in small batches, and a thread that is used
-    again in time stays. After an interruption, call this again.
+    Servers can keep running: rows are deleted in small batches, and a thread that is
+    used again is kept. After an interruption, call this again.
 
     Args:
         store: The Store.
-        threads_after: A thread is deleted when its newest item is older than this, or,
-            without items, when it was made before. At least a day; None keeps all.
-        uploads_after: An attachment is deleted when it is older than this and no item of
-            its owner names it, in whatever thread. At least an hour.
-        delete_file: Is called for each attachment before its row is deleted.
-        dry_run: Whether to delete nothing. Attachments of threads that would go are
-            not counted then.
-        on_progress: Is told after each batch what was done.
+        threads_after: A thread is deleted if its newest item is older than this, or the
+            thread itself if it is empty. At least a day; None keeps all threads.
+        uploads_after: An attachment is deleted if it is older than this and no item of
+            its owner refers to it, in any thread. At least an hour.
+        delete_file: Called for each attachment before its row is deleted.
+        dry_run: Whether to only count. Attachments in threads that would be deleted are
+            then not counted.
+        on_progress: Called after each batch with the result so far.
 
     Returns:
-        What was done.
+        The result.
 
     Raises:
-        ValueError: A time is too short.
+        ValueError: An age is too small.
     """
     if threads_after is not None and threads_after < timedelta(days=1):
         raise ValueError(f"threads_after must be at least a day, not {threads_after}")
@@ -94,7 +93,7 @@ def _ago(now: datetime, age: timedelta) -> datetime:
     try:
         return now - age
     except OverflowError:
-        raise ValueError(f"{age} is before the year 1") from None
+        raise ValueError(f"{age} ago is before the year 1") from None
 
 
 async def _threads(
@@ -110,7 +109,7 @@ async def _threads(
         if expired and not dry_run:
             began = time.monotonic()
             await database.write(*statements.delete_expired(expired, limit))
-            # As long again, for the others that want to write.
+            # Leaves half of the time to other writers.
             await asyncio.sleep(time.monotonic() - began)
         place = (rows[-1][0], rows[-1][1])
         done.seen += len(rows)

@@ -1,6 +1,5 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""Takes out what one owner has: for machines as JSON Lines, and to be read."""
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""Exports one owner's data, as JSON Lines and as readable Markdown."""
 
 import json
 import os
@@ -36,33 +35,32 @@ ROWS, READABLE = "data.jsonl", "conversations.md"
 
 
 async def export(store: ChatStore, owner: str, directory: str | Path) -> Counts:
-    """Write what an owner has into two new files, `data.jsonl` and `conversations.md`.
+    """Write an owner's data to two new files, `data.jsonl` and `conversations.md`.
 
-    The first has every row, each as a JSON object on a line; the second the messages
-    of the conversations, in Markdown. The files of attachments are not included. What
-    is written to the database meanwhile may be missing. Both files are written on the
-    event loop's thread.
+    The first has each row as a line of JSON, the second the messages in Markdown. The
+    files of attachments are not included. Concurrent changes in the database may be
+    missing. The files are written on the event loop's thread.
 
     Args:
-        store: The Store; its database is only read.
-        owner: Whose rows.
-        directory: Where the files go. It is made if it is missing, and may hold neither
-            of the files. Only its owner may read what this makes.
+        store: The Store.
+        owner: The owner.
+        directory: The output directory. It is created if it is missing. The files and
+            the new directory are private to the current user.
 
     Returns:
-        How many rows the owner has.
+        The number of rows that the owner has.
 
     Raises:
-        FileExistsError: One of the files is there already.
-        ValueError: The owner cannot be one.
+        FileExistsError: One of the files already exists.
+        ValueError: The owner is invalid.
     """
     directory = Path(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     targets = [directory / name for name in (ROWS, READABLE)]
     for target in targets:
         if target.exists():
-            raise FileExistsError(f"{target} exists. Name another directory.")
-    # A file gets its name when it is complete.
+            raise FileExistsError(f"{target} exists. Use another directory.")
+    # Files are renamed when they are complete.
     parts = [target.with_suffix(f"{target.suffix}.part") for target in targets]
     with _open_private(parts[0]) as rows, _open_private(parts[1]) as readable:
         counts = await _write(store, owner, rows, readable)
@@ -76,9 +74,7 @@ async def _write(
 ) -> Counts:
     async with connected(store, owner) as database:
         counts = await count_in(database, owner)
-        readable.write(
-            f"# Conversations\n\nTaken out on {_shown(datetime.now(UTC))}.\n"
-        )
+        readable.write(f"# Conversations\n\nExported on {_shown(datetime.now(UTC))}.\n")
         async for thread in threads_of(database, owner):
             rows.write(_to_line("thread", thread))
             readable.writelines(_head(thread))
@@ -99,7 +95,7 @@ def _open_private(path: Path) -> TextIO:
         os.open(path, flags, 0o600),
         "w",
         encoding="utf-8",
-        errors="backslashreplace",  # a damaged row may hold what is not text
+        errors="backslashreplace",  # a damaged row may contain invalid text
         newline="\n",
     )
 
@@ -107,7 +103,7 @@ def _open_private(path: Path) -> TextIO:
 def _to_line(kind: str, row: Thread | Row, **more: str) -> str:
     text = codec.to_text(row.data)
     data: Any = text
-    with suppress(ValueError, RecursionError):  # a damaged row is given as it is
+    with suppress(ValueError, RecursionError):  # a damaged row is exported as text
         data = json.loads(text)
     line = {
         "kind": kind,
@@ -143,7 +139,7 @@ def _message(row: Row) -> Iterable[str]:
 
 
 def _content(row: Row) -> tuple[str, str, list[Attachment]]:
-    # Gives who says what with which files; nobody for what is not for people.
+    # Returns the speaker, text and files; the speaker is empty for technical items.
     try:
         item = codec.load(codec.ITEM, row.data, "")
     except UnreadableError:
@@ -177,12 +173,12 @@ def _describe(attachment: Attachment) -> str:
 
 
 def _escaped(text: str) -> str:
-    # One line in which nothing has a meaning of its own.
+    # Joins the lines, and escapes what Markdown would interpret.
     return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
 def _without_tags(line: str) -> str:
-    # People and assistants write Markdown. HTML of theirs must not run where it is shown.
+    # Messages may contain Markdown, but HTML in them must not run when it is displayed.
     return re.sub(r"<(?=[A-Za-z/!?])", r"\\<", line)
 
 

@@ -1,6 +1,5 @@
-# Extra "user_data", rendered for the answer store_user_data. Changing the answer to false
-# deletes this directory, with your edits.
-"""Whose rows there are, how many, and the rows in order."""
+# Extra "user_data": store_user_data=false deletes it, including your edits.
+"""Finds the owners, and counts and loads their rows."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,12 +18,12 @@ _START = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Counts:
-    """How many rows an owner has in each table.
+    """The number of rows that an owner has in each table.
 
     Attributes:
         threads: Threads.
-        emptied: Rows of deleted threads: an id, times and the owner, without text. They
-            refuse late writes, and go after some days.
+        emptied: Rows of deleted threads: the id, times and owner, without text. They
+            prevent late writes, and are kept for at least seven days.
         items: Items of threads.
         attachments: Attachments.
     """
@@ -36,11 +35,11 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """The number of all rows."""
+        """The total number of rows."""
         return self.threads + self.emptied + self.items + self.attachments
 
     def __str__(self) -> str:
-        """Name each table with its rows."""
+        """Return each table's name and number of rows."""
         return (
             f"chatkit_threads: {self.threads} and {self.emptied} emptied; "
             f"chatkit_items: {self.items}; chatkit_attachments: {self.attachments}"
@@ -49,7 +48,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Thread:
-    """A row of a thread; `data` is its payload, `last_at` the time of its last item."""
+    """A thread's row; `data` is its payload, `last_at` the time of its last item."""
 
     id: str
     created_at: datetime
@@ -60,7 +59,7 @@ class Thread:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of an item or an attachment; `data` is its payload."""
+    """An item's or attachment's row; `data` is its payload."""
 
     id: str
     created_at: datetime
@@ -71,18 +70,18 @@ async def count(store: ChatStore, owner: str) -> Counts:
     """Count the rows of an owner.
 
     Raises:
-        ValueError: The owner cannot be one.
+        ValueError: The owner is invalid.
     """
     async with connected(store, owner) as database:
         return await count_in(database, owner)
 
 
 async def owners(store: ChatStore, prefix: str = "") -> AsyncGenerator[str, None]:
-    """Find the owners that have rows, in order.
+    """Yield the owners that have rows, in order.
 
     Args:
         store: The Store.
-        prefix: What they begin with; with tenants, `tenant:` names all of its users.
+        prefix: Yield only owners that begin with this, such as all users of `tenant:`.
     """
     async with connected(store) as database:
         if prefix and (await count_in(database, prefix)).total:
@@ -98,11 +97,11 @@ async def owners(store: ChatStore, prefix: str = "") -> AsyncGenerator[str, None
 
 @asynccontextmanager
 async def connected(store: ChatStore, *owners: str) -> AsyncGenerator[Database, None]:
-    """Connect to tables that fit this code, for owners that can be ones."""
+    """Validate the owners, connect, and check the version of the tables."""
     for owner in owners:
         if not is_key(owner):
             raise ValueError(
-                f"{show(owner)} cannot be an owner: it must have 1 to 255 characters, "
+                f"{show(owner)} cannot be an owner. It must have 1 to 255 characters, "
                 "without U+0000"
             )
     async with store.connected() as database:
