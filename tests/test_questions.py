@@ -200,7 +200,7 @@ def test_an_import_from_the_store_itself_is_refused(
     tmp_path: Path,
 ) -> None:
     answers = {**answers, "store_path": store_path, question: path}
-    words = (f'"{path}"', "Store's own package", "a module of yours")
+    words = (f'"{path}"', "Store's own package", "a module of your own")
     refuse(template_files, tmp_path, answers, question, *words)
 
 
