@@ -30,9 +30,10 @@ class DatabaseOptions(DriverOptions, total=False):
     Attributes:
         pool_size: The maximum number of connections (default: 10); also set it if you
             pass a pool, to the size of the pool.
-        pool_timeout: How long a call waits for a connection, and is retried if locks
-            conflict or the server is unreachable, in seconds (default: 10).
-        statement_timeout: How long its statements may run, in seconds (default: 30).
+        pool_timeout: How long a call waits for a connection, on MySQL also for a lock,
+            and is retried if the connection is lost, locks conflict or the server is
+            unreachable, in seconds (default: 10).
+        statement_timeout: The limit for a call's statements, in seconds (default: 30).
         connections: An object with the methods of `Connections`, instead of a URL.
     """
 

@@ -64,7 +64,7 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
             "`request_id(key, body)` of ids.py, with a header that the client repeats when it "
             "retries, such as Idempotency-Key."
         )
-    whose = [owner_id(context), str(read(context, "user_id"))]  # of a tenant
+    whose = [owner_id(context), str(read(context, "user_id"))]  # for users of a tenant
     where = thread.id if thread else None
     seed = json.dumps([*whose, where, str(request), kind, counts[kind]]).encode()
     return f"{prefix_of(kind)}_{hashlib.sha256(seed).hexdigest()[:32]}"
