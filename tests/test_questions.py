@@ -52,8 +52,8 @@ def wrong_path(path: str, *words: str) -> Any:
         wrong_path("x.py", 'the part "x.py"'),
         wrong_path("x\n", "Python cannot import"),
         wrong_path("./x", 'the part "."'),
-        wrong_path(".", '"."', "directory of its own"),
-        wrong_path("", '""', "directory of its own"),
+        wrong_path(".", '"."', "separate directory"),
+        wrong_path("", '""', "separate directory"),
         wrong_path("src/chat/", '"src/chat/"', "empty part"),
         wrong_path("src//chat", '"src//chat"', "empty part"),
         wrong_path("{{ x }}", "Python cannot import"),
@@ -200,7 +200,7 @@ def test_an_import_from_the_store_itself_is_refused(
     tmp_path: Path,
 ) -> None:
     answers = {**answers, "store_path": store_path, question: path}
-    words = (f'"{path}"', "Store's own package", "a module of yours")
+    words = (f'"{path}"', "Store's own package", "a module of your own")
     refuse(template_files, tmp_path, answers, question, *words)
 
 

@@ -221,7 +221,7 @@ def test_only_our_directories_and_the_answers_file_are_written(
 def test_the_readme_says_what_each_module_and_extra_is_for(renders: list[Render]) -> None:
     for one in renders:
         package = one.path / one.package
-        table = (package / "README.md").read_text("utf-8").partition("## Find your way")[2]
+        table = (package / "README.md").read_text("utf-8").partition("## Layout")[2]
         named = {path.name for path in package.glob("*.py")} - {"__init__.py"}
         named |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
         assert [name for name in sorted(named) if f"`{name}`" not in table] == [], one.answers

@@ -1,8 +1,8 @@
-"""Who is asking, and so who owns the rows: `{{ store_context_class }}`.
+"""The request context, `{{ store_context_class }}`, and the owner of the rows.
 
-Its `{{ store_context_owner }}` is the owner: a str, an int or a UUID. A `request_id` on it, where
-there is one, tells the request from others and stays the same when the client tries
-again. Its module must not import this package while it is loaded.
+Its `{{ store_context_owner }}` is the owner: a str, an int or a UUID. Its `request_id`
+identifies the request, and is the same when the client retries it; optional. Its module
+must not import this package while it is loaded.
 """
 
 {% from "includes/imports.jinja" import import_as %}
@@ -14,7 +14,7 @@ __all__ = ["RequestContext", "owner_id"]
 
 
 def owner_id(context: RequestContext) -> str:
-    """Tell whose rows a request may see and change (R15).
+    """Return the owner of the rows that a request may read and change (R15).
 
     Args:
         context: The request.
@@ -23,6 +23,6 @@ def owner_id(context: RequestContext) -> str:
         The value at `{{ store_context_owner }}`, as text.
 
     Raises:
-        OwnerError: There is none.
+        OwnerError: The context names no owner.
     """
     return read_owner(context, "{{ store_context_owner }}")

@@ -1,1 +1,1 @@
-    raise NotImplementedError("Make your {{ store_context_class.split(":")[1] }} from the request here.")
+    raise NotImplementedError("Create your {{ store_context_class.split(":")[1] }} from the request here.")

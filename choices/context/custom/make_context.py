@@ -1,4 +1,4 @@
-"""Makes request contexts for the tests of the chat store."""
+"""Creates request contexts for the tests of the chat store."""
 
 from typing import Any, cast
 
@@ -6,7 +6,7 @@ from chat_store_under_test import RequestContext
 
 
 class StandIn:
-    """Stands in for a context, or for something on one."""
+    """Stands in for a context or one of its attributes."""
 
     def __init__(self, **attributes: Any) -> None:
         self.__dict__.update(attributes)
@@ -16,10 +16,10 @@ IS_FROZEN = False
 
 
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
-    """Make the context of a request by an owner; None and "" make one without an owner.
+    """Return a context with an owner; with None or "", one without an owner.
 
-    It is a stand-in with the attributes that the Store reads, since only you know how
-    yours is made.
+    It is a stand-in with the attributes that the Store reads, since only your code can
+    create a real one.
     """
     path = "{{ store_context_owner }}"
     first, *rest = path.split(".")
@@ -31,7 +31,7 @@ def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
 
 
 def make_lookalikes() -> list[RequestContext]:
-    """Make contexts that belong to different owners and are easy to confuse."""
+    """Return contexts of different owners that are easy to confuse."""
     return [
         make_context(owner) for owner in ("a", "A", "a ", " a", "a:b", "ａ", "1", "01")
     ]

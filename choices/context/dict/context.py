@@ -1,7 +1,7 @@
-"""Who is asking, and so who owns the rows.
+"""The request context, and the owner of the rows.
 
-Make one dict for each HTTP request, from what your authentication has proved, and pass
-it to `ChatKitServer.process`. The Store hands it to every method.
+Create a dict for each HTTP request, from the authenticated user, and pass it to
+`ChatKitServer.process`, which passes it to every method of the Store.
 """
 
 from typing import Any, TypeAlias
@@ -11,14 +11,14 @@ from .keys import read_owner
 RequestContext: TypeAlias = dict[str, Any]
 """One request to the ChatKit server.
 
-"user_id" is the user who asks; every row that the request touches is theirs.
-"request_id" tells the request from others, and stays the same when the client tries
-again; it may be left out where nothing needs it. Other keys are yours.
+"user_id" is the authenticated user, who owns all rows of the request. "request_id"
+identifies the request, and is the same when the client retries it; optional. Other keys
+are allowed.
 """
 
 
 def owner_id(context: RequestContext) -> str:
-    """Tell whose rows a request may see and change (R15).
+    """Return the owner of the rows that a request may read and change (R15).
 
     Args:
         context: The request.

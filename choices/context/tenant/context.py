@@ -1,7 +1,7 @@
-"""Who is asking, and so who owns the rows.
+"""The request context, and the owner of the rows.
 
-Make one RequestContext for each HTTP request, from what your authentication has proved,
-and pass it to `ChatKitServer.process`. The Store hands it to every method.
+Create a RequestContext for each HTTP request, from the authenticated user, and pass it
+to `ChatKitServer.process`, which passes it to every method of the Store.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,14 @@ class RequestContext:
 
     Attributes:
 {% if store_tenant_scope == "user" %}
-        tenant_id: The tenant whose user asks.
-        user_id: The user within the tenant; every row that the request touches is
-            theirs.
+        tenant_id: The user's tenant.
+        user_id: The user within the tenant, who owns all rows of the request.
 {% else %}
-        tenant_id: The tenant; its users share every row that the request touches.
+        tenant_id: The tenant, whose users share all rows of the request.
         user_id: The user within the tenant, for your own code.
 {% endif %}
-        request_id: What tells this request from others, and stays the same when the
-            client tries again; None where nothing needs it.
+        request_id: Identifies the request, and is the same when the client retries it.
+            Optional.
     """
 
     tenant_id: str
@@ -37,18 +36,17 @@ class RequestContext:
 
 
 def owner_id(context: RequestContext) -> str:
-    """Tell whose rows a request may see and change (R15).
+    """Return the owner of the rows that a request may read and change (R15).
 
     Args:
         context: The request.
 
     Returns:
 {% if store_tenant_scope == "user" %}
-        The tenant and the user, joined so that no other pair gives the same text.
+        The tenant and the user, joined so that every pair has a different text.
 
     Raises:
-        OwnerError: The context names no tenant or no user, or both are too long
-            together.
+        OwnerError: The context names no tenant or no user, or they are too long.
     """
     tenant = read_owner(context, "tenant_id")
     user = read_owner(context, "user_id")

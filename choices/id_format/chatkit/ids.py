@@ -1,9 +1,8 @@
-"""Ids for what is new: as the SDK makes them, such as `msg_1a2b3c4d`.
+"""New ids in the SDK's format, such as `msg_1a2b3c4d`.
 
-Eight hex digits are 32 random bits: even odds that two of a kind meet at 77,000. The
-Store keeps owners and threads apart all the same; within one thread, or for threads of
-one owner, the second would replace the first. Take this only to match ids that exist
-already.
+Eight hex digits are 32 random bits: among 77,000 ids of a kind, the odds of a collision
+are even. Within one thread, or between threads of one owner, the second row would
+replace the first. Use this format only to match existing ids.
 """
 
 import uuid
@@ -15,12 +14,12 @@ from .keys import prefix_of
 
 
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
-    """Make an id, like `chatkit.store.default_generate_id`, for any kind.
+    """Return a new id, like `chatkit.store.default_generate_id`, for any kind.
 
     Args:
-        kind: What it is for, such as "thread", "message" or "tool_call".
+        kind: The kind, such as "thread", "message" or "tool_call".
         thread: The item's thread; None for a thread or an attachment.
-        context: The request that asks.
+        context: The request.
 
     Returns:
         The SDK's prefix for the kind, and eight hex digits.

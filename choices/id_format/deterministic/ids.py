@@ -1,16 +1,15 @@
-"""Ids for what is new, which a retry of the same request makes again.
+"""New ids that are the same when a request is retried.
 
-An id is derived from the owner and the user, the thread, the request id that the context
-carries, the kind, and how many of the kind the request has asked for. So an HTTP request
-that a client sends twice, with the same request id, makes one thread and one user
-message. Ids that OpenAI mints, those of assistant messages, are not ours and differ
-between the tries.
+An id is derived from the owner and the user, the thread, the context's request id, the
+kind, and the number of ids of that kind in the request. So if a client sends an HTTP
+request twice, with the same request id, it creates one thread and one user message. The
+ids of assistant messages, which OpenAI generates, differ between the tries.
 
-A request id must stand for one request: the same id for another request of the same user
-in the same thread would overwrite what the first has made. A client's key alone cannot
-promise that; `request_id(key, body)` can.
+A request id must identify one request: the same id for another request of the same user
+in the same thread would overwrite the rows of the first. A client's key alone does not
+guarantee that; `request_id(key, body)` does.
 
-Give each request a context object of its own: the count belongs to the object.
+Create a new context object for each request: the ids are counted for each object.
 """
 
 import hashlib
@@ -30,33 +29,29 @@ _COUNTS = "chat_store_id_counts"
 
 
 def request_id(key: str | None, body: bytes) -> str | None:
-    """Make the request id of a context.
+    """Return the request id for a context; None without a key.
 
     Args:
-        key: What the client repeats when it tries again, such as its header
-            Idempotency-Key; None where it sent none.
-        body: The request's body. A key that is used again for something else makes
-            other ids, and harms nothing.
-
-    Returns:
-        The request id; None where there is no key.
+        key: A value that the client repeats when it retries, such as its header
+            Idempotency-Key; None if there is none.
+        body: The request's body. With another body, the same key leads to other ids.
     """
     return f"{key}:{hashlib.sha256(body).hexdigest()}" if key else None
 
 
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
-    """Make an id.
+    """Return a new id.
 
     Args:
-        kind: What it is for, such as "thread", "message" or "tool_call".
+        kind: The kind, such as "thread", "message" or "tool_call".
         thread: The item's thread; None for a thread or an attachment.
-        context: The request that asks.
+        context: The request.
 
     Returns:
         The SDK's prefix for the kind, and 32 hex digits: 128 bits of a SHA-256.
 
     Raises:
-        IdError: The context carries no request id.
+        IdError: The context has no request id.
         OwnerError: The context names no owner.
     """
     counts = _counts(context)
@@ -67,16 +62,16 @@ def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) ->
             f"No request id: 'request_id' of the request context ({type(context).__name__}) is "
             "missing or empty, and deterministic ids are derived from it. Set it to "
             "`request_id(key, body)` of ids.py, with a header that the client repeats when it "
-            "tries again, such as Idempotency-Key."
+            "retries, such as Idempotency-Key."
         )
-    whose = [owner_id(context), str(read(context, "user_id"))]  # a tenant has many
+    whose = [owner_id(context), str(read(context, "user_id"))]  # for users of a tenant
     where = thread.id if thread else None
     seed = json.dumps([*whose, where, str(request), kind, counts[kind]]).encode()
     return f"{prefix_of(kind)}_{hashlib.sha256(seed).hexdigest()[:32]}"
 
 
 class _CountsOfObjects:
-    """Counts for context objects, by identity; they vanish with their object."""
+    """Counts for context objects, by identity, which are deleted with the object."""
 
     def __init__(self) -> None:
         self._counts: dict[int, tuple[weakref.ref[Any], Counter[str]]] = {}
@@ -94,7 +89,7 @@ _counts_of_objects = _CountsOfObjects()
 
 def _counts(context: Any) -> Counter[str]:
     if isinstance(context, MutableMapping):
-        # A dict cannot be referenced weakly, so it keeps its own counts.
+        # A dict allows no weak references, so it holds its own counts.
         bag = cast(MutableMapping[str, Counter[str]], context)
         return bag.setdefault(_COUNTS, Counter())
     try:

@@ -1,7 +1,7 @@
-"""Ids for what is new: Nano IDs, such as `msg_V1StGXR8_Z5jdHi6B-myT`.
+"""New ids as Nano IDs, such as `msg_V1StGXR8_Z5jdHi6B-myT`.
 
-21 characters of a URL-safe alphabet are 126 random bits: no two meet in practice. Short
-in URLs, case-sensitive, and without any order in time.
+21 characters of a URL-safe alphabet have 126 random bits: collisions are negligible.
+The ids are case-sensitive, and do not sort by creation time.
 """
 
 import secrets
@@ -16,12 +16,12 @@ _ALPHABET = string.ascii_letters + string.digits + "_-"
 
 
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
-    """Make an id.
+    """Return a new id.
 
     Args:
-        kind: What it is for, such as "thread", "message" or "tool_call".
+        kind: The kind, such as "thread", "message" or "tool_call".
         thread: The item's thread; None for a thread or an attachment.
-        context: The request that asks.
+        context: The request.
 
     Returns:
         The SDK's prefix for the kind, and 21 characters of A-Z, a-z, 0-9, "_" and "-".

@@ -1,7 +1,7 @@
-"""Ids for what is new: ULIDs, such as `msg_01JD8Q4ZJ8W2K7N3V5T9X6B1CM`.
+"""New ids as ULIDs, such as `msg_01JD8Q4ZJ8W2K7N3V5T9X6B1CM`.
 
-They sort as text by the millisecond of their making, which keeps the database's indexes
-compact, carry 80 random bits within it, and avoid letters that people misread.
+They sort as text by creation time, to the millisecond, which keeps the database's
+indexes compact, have 80 random bits, and avoid letters that are easily misread.
 """
 
 import secrets
@@ -16,12 +16,12 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
-    """Make an id (github.com/ulid/spec).
+    """Return a new id (github.com/ulid/spec).
 
     Args:
-        kind: What it is for, such as "thread", "message" or "tool_call".
+        kind: The kind, such as "thread", "message" or "tool_call".
         thread: The item's thread; None for a thread or an attachment.
-        context: The request that asks.
+        context: The request.
 
     Returns:
         The SDK's prefix for the kind, and 26 digits in Crockford's base 32.

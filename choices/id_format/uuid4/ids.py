@@ -1,7 +1,7 @@
-"""Ids for what is new: random UUIDs, such as `msg_6f1d0c9e8a4b4f7d…`.
+"""New ids as random UUIDs, such as `msg_6f1d0c9e8a4b4f7d…`.
 
-122 random bits: no two meet in practice. They say nothing about when they were made,
-and new rows land all over the database's indexes, which costs cache on large tables.
+With 122 random bits, collisions are negligible. The ids do not reveal their creation
+time, and are scattered over the database's indexes, which costs cache on large tables.
 """
 
 import uuid
@@ -13,12 +13,12 @@ from .keys import prefix_of
 
 
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:
-    """Make an id.
+    """Return a new id.
 
     Args:
-        kind: What it is for, such as "thread", "message" or "tool_call".
+        kind: The kind, such as "thread", "message" or "tool_call".
         thread: The item's thread; None for a thread or an attachment.
-        context: The request that asks.
+        context: The request.
 
     Returns:
         The SDK's prefix for the kind, and 32 hex digits.

@@ -128,7 +128,7 @@ def test_a_request_of_nobody_is_a_401_although_it_does_not_ask_the_store(
 def test_a_body_that_is_too_large_is_a_413(port: int) -> None:
     large = user_input("x" * MAX_BODY)
     answer = refused(Client(port, "alice"), "threads.create", input=large)
-    assert answer == (413, "A request may have 10,000 bytes")
+    assert answer == (413, "The request body exceeds 10,000 bytes")
 
 
 def test_a_request_that_is_not_valid_is_a_422_that_says_where(
