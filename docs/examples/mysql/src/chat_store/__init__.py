@@ -1,10 +1,10 @@
-"""Keeps ChatKit's threads, items and attachments in a database.
+"""Stores ChatKit's threads, items and attachments in a database.
 
     store = ChatStore("…")  # or set CHAT_STORE_URL
     async with store:
         server = MyChatKitServer(store)
 
-The README beside this file says how to wire, run, test and update it.
+README.md in this directory covers setup, operation, tests and updates.
 """
 
 import sys
@@ -25,7 +25,7 @@ try:
     from .store import ChatStore
 except ModuleNotFoundError as error:
     what = (
-        f"The chat store cannot import {error.name!r}. Unless it is a module of yours, install "
+        f"The chat store cannot import {error.name!r}. Unless it is your own module, install "
         f"it: pip install -r {Path(__file__).with_name('requirements.txt')}"
     )
     if sys.argv[:1] == ["-m"]:  # the command line, before it runs: no traceback

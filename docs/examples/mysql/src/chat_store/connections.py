@@ -1,6 +1,6 @@
 """Connections to MySQL and MariaDB, by asyncmy.
 
-Statements are prepared on the server, so that values never become a part of SQL text.
+Statements are prepared on the server, so that values are never part of SQL text.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from asyncmy.pool import Pool as AsyncmyPool
 
 Pool: TypeAlias = AsyncmyPool
 
-# asyncmy's types leave out most of what these two have.
+# asyncmy's types omit most attributes of these two.
 RawConnection: TypeAlias = Any
 _asyncmy: Any = asyncmy
 
@@ -31,18 +31,18 @@ _NOT_READY = 1047
 _READ_ONLY = 1836
 _REFUSED = (1048, "Column 'saves' cannot be null")
 
-_MAX_IDLE = 200.0  # seconds: load balancers drop what is idle for some minutes
+_MAX_IDLE = 200.0  # seconds: load balancers drop connections idle for some minutes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class DriverOptions(TypedDict, total=False):
-    """What `ChatStore(url, …)` passes on to the driver.
+    """The driver's options of `ChatStore(url, …)`.
 
     Attributes:
-        pool: A pool of asyncmy's to use instead of a URL; the Store sets the sessions of
-            its connections up, so nothing else should use it. It is not closed.
+        pool: Your asyncmy pool, instead of a URL; the Store does not close it, but
+            changes the settings of its sessions, so nothing else should use it.
     """
 
     pool: Pool | None
@@ -50,19 +50,19 @@ class DriverOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Target:
-    """Where the database is."""
+    """The address of the database, and how to connect."""
 
-    hosts: tuple[tuple[str, int], ...]  # the first that answers is used
+    hosts: tuple[tuple[str, int], ...]  # the first that responds is used
     user: str
     password: str = field(repr=False)
     database: str
     socket: str | None  # the path of a Unix socket to use instead of the hosts
-    tls: ssl.SSLContext | None  # or a connection without
-    requires_tls: bool  # whether a server without TLS is refused
+    tls: ssl.SSLContext | None  # None for no TLS
+    requires_tls: bool  # whether to reject a server without TLS
 
 
 class Connection:
-    """A connection, set up for the Store, with the statements that it has prepared."""
+    """A connection with its prepared statements."""
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
@@ -73,7 +73,7 @@ class Connection:
         self._prepared: dict[str, Any] = {}
 
     async def set_up(self, lock_timeout: int) -> None:
-        """Set the session up; a statement waits for a lock `lock_timeout` seconds."""
+        """Set up the session; a statement waits `lock_timeout` seconds for a lock."""
         asked = "'max_allowed_packet', 'wsrep_on', 'read_only', 'innodb_read_only'"
         known = dict(
             await self.fetch(f"SHOW VARIABLES WHERE variable_name IN ({asked})")
@@ -87,13 +87,13 @@ class Connection:
             f"innodb_lock_wait_timeout = {lock_timeout}",
         ]
         if known.get("wsrep_on") == "ON":
-            # On a node of a Galera cluster: see first what the others have acknowledged.
+            # On a Galera node: wait for the writes that other nodes have acknowledged.
             settings.append("wsrep_sync_wait = 7")
         await self.run(f"SET SESSION {', SESSION '.join(settings)}")
         await self.run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         if known.get("wsrep_on") == "ON":
             [(_, ready)] = await self.fetch("SHOW STATUS LIKE 'wsrep_ready'")
-            if ready != "ON":  # cut off from the others; they may be reached
+            if ready != "ON":  # cut off from the other nodes, which may be reachable
                 raise asyncmy.errors.OperationalError(_NOT_READY, "Node is not ready")
 
     async def fetch(
@@ -106,7 +106,7 @@ class Connection:
     async def execute(self, statement: str, params: Sequence[object]) -> int:
         """Run a statement and return the number of rows that it changed.
 
-        It is 0 where the statement refused, as SAVE_THREAD in `statements.py` says.
+        It is 0 if SAVE_THREAD rejects the save; see `statements.py`.
         """
         size = sum(len(param.encode()) for param in params if isinstance(param, str))
         if size + 1024 > self._longest:
@@ -128,7 +128,7 @@ class Connection:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None, None]:
-        """Begin a transaction, which ends with the block."""
+        """Run a block in a transaction."""
         await self.raw.begin()
         yield  # after an error the connection is closed, which rolls back
         await self.raw.commit()
@@ -146,10 +146,10 @@ class Connection:
 
 
 class _NoClearText:
-    """Stands in for asyncmy's plugins that send the password as it is."""
+    """Replaces asyncmy's plugins that send the password in clear text."""
 
     def __init__(self, connection: RawConnection) -> None:
-        """Take what asyncmy gives."""
+        """Accept asyncmy's argument."""
 
     def authenticate(self, packet: object) -> object:
         raise asyncmy.errors.NotSupportedError(
@@ -163,14 +163,14 @@ _PLUGINS = {"mysql_clear_password": _NoClearText, "dialog": _NoClearText}
 class Connections:
     """A bounded pool of connections.
 
-    asyncmy's own pool knows one host only and does not set sessions up.
+    asyncmy's own pool supports only one host, and does not set up sessions.
 
     Args:
-        target: Where to connect; None where a pool is given.
-        size: The most connections.
-        timeout: How long it may take to connect, and a statement waits for locks, in
+        target: The server; None if a pool is given.
+        size: The maximum number of connections.
+        timeout: The time limit for connecting, and for a statement's wait for locks, in
             seconds.
-        pool: As in `DriverOptions`. Its connections are set up when they are first used.
+        pool: See `DriverOptions`. Its connections are set up on first use.
     """
 
     def __init__(
@@ -185,24 +185,24 @@ class Connections:
         self._size = size
         self._timeout = timeout
         self._pool = pool
-        self._host = 0  # of target.hosts, the one that answered last
+        self._host = 0  # the index of the last host that responded
         self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(size)
 
     async def open(self) -> None:
-        """Connect, unless a pool was given; raises where nobody answers."""
+        """Connect, unless a pool was given; raises if no server responds."""
         self._free = asyncio.Semaphore(self._size)
         if self._pool is None:
             self._idle.append(await self._connect())
 
     async def close(self) -> None:
-        """Close the connections; a pool that was given keeps its own."""
+        """Close the connections, except those of a given pool."""
         while self._idle:
             with contextlib.suppress(*DRIVER_ERRORS):  # the server may be gone
                 await self._idle.pop().raw.ensure_closed()
 
     async def acquire(self) -> Connection:
-        """Wait for an idle connection, or make one, however long that takes."""
+        """Wait for an idle connection, or open one, without a time limit."""
         await self._free.acquire()
         try:
             return await self._take()
@@ -211,7 +211,7 @@ class Connections:
             raise
 
     async def release(self, connection: Connection) -> None:
-        """Give a connection back."""
+        """Return a connection to the pool."""
         if self._pool is not None:
             self._pool.release(connection.raw)
         else:
@@ -220,14 +220,14 @@ class Connections:
         self._free.release()
 
     async def discard(self, connection: Connection) -> None:
-        """Close a connection: its answer may be under way, or a transaction open."""
+        """Close a connection: it may have a pending response or transaction."""
         connection.raw.close()
         if self._pool is not None:
             self._pool.release(connection.raw)
         self._free.release()
 
     async def expire(self) -> None:
-        """Replace all connections, but for those of a pool that was given."""
+        """Replace all connections, except those of a given pool."""
         while self._idle:
             self._idle.pop().raw.close()
 
@@ -245,7 +245,7 @@ class Connections:
         while self._idle:
             connection = self._idle.pop()
             is_fresh = time.monotonic() - connection.idle_since < _MAX_IDLE
-            # What was the primary may answer without what was written since.
+            # A former primary may lack later writes.
             if is_fresh and connection.host == self._host:
                 return connection
             connection.raw.close()
@@ -283,10 +283,10 @@ class Connections:
             charset="utf8mb4",
             connect_timeout=max(1, round(seconds)),
             ssl=tls,
-            # A password crosses a network encrypted, or not at all.
+            # A password never crosses a network in clear text.
             auth_plugin_map={} if target.requires_tls or target.socket else _PLUGINS,
         )
-        # asyncmy's own timeout ends when something has accepted the connection.
+        # asyncmy's own timeout only covers the TCP connection, not the handshake.
         try:
             async with asyncio.timeout(seconds):
                 await raw.connect()
@@ -298,7 +298,7 @@ class Connections:
             return await self._connect_to(target, number, seconds, None)
         except TimeoutError:
             raise OSError(f"{host} did not answer within {seconds:g} s") from None
-        if connection.is_read_only and len(target.hosts) > 1:  # another is the primary
+        if connection.is_read_only and len(target.hosts) > 1:  # not the primary
             raw.close()
             raise asyncmy.errors.OperationalError(_READ_ONLY, f"{host} is read-only")
         return connection
@@ -314,6 +314,6 @@ class Connections:
 
 
 def error_code(error: Exception) -> int:
-    """Return the server's number of an error; a lost connection's where it has none."""
+    """Return the server's error number; that of a lost connection if there is none."""
     code = error.args[0] if error.args else None
     return code if isinstance(code, int) and code > 0 else _CONNECTION_LOST

@@ -1,15 +1,15 @@
-"""What is particular to MySQL and MariaDB: URLs, errors, how a migration is applied.
+"""URLs and errors of MySQL and MariaDB, and how a migration is applied.
 
 URLs: `mysql://user:password@host:3306/chat`. Several hosts are a primary and its
 replicas, or the nodes of a cluster (`mysql://user:password@a,b,c/chat`): the first that
-answers and is not read-only is used, and the next one when it is gone. On a Galera
-cluster each call sees what was acknowledged at any node.
+responds and is not read-only is used, and the next one when it is lost. On a Galera
+cluster, each call sees the writes acknowledged by any node.
 Options of the URL:
 
-- `?tls=verify`: TLS, with the server's certificate checked against the authorities that
-  the system trusts, or those in the file `tls_ca=…`; `unverified`: TLS without that check;
-  `preferred`: the same, but without TLS where the server has none; `off`: no TLS.
-  The default is `off` for a server on this machine and `preferred` for others.
+- `?tls=verify`: TLS, with the server's certificate checked against the authorities of
+  the system, or of the file `tls_ca=…`; `unverified`: TLS without that check;
+  `preferred`: the same, or no TLS if the server has none; `off`: no TLS. The default is
+  `off` for a server on this machine, and `preferred` for others.
 - `?unix_socket=/run/mysqld/mysqld.sock` instead of a host.
 """
 
@@ -28,17 +28,17 @@ _EXAMPLE = "mysql://chat@localhost/chat"
 _OPTIONS = ("tls", "tls_ca", "unix_socket")
 _TLS = ("verify", "unverified", "preferred", "off")
 
-# The server's error numbers. The connection was lost, or none could be made: too many,
-# shutting down, killed, a node that is not in the cluster, read-only, offline.
+# The server's error numbers. The connection was lost, or none could be made: too many
+# connections, shutdown, killed, node not in the cluster, read-only, offline.
 _UNREACHABLE = {
     *(1040, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1180, 1290, 1317, 1792, 1836),
     *(1203, 1226, 1927, 2002, 2003, 2006, 2013, 2055, 3032, 3169, 4031),
 }
 # Snapshot conflict, lock wait timeout, deadlock, conflict with another node of a group.
 _CONFLICT = {1020, 1205, 1213, 3101}
-# What a migration that was interrupted finds done: tables, columns, keys.
+# Tables, columns and keys that an interrupted migration has created.
 _DONE_BEFORE = {1050, 1060, 1061, 1091, 1826}
-# Errors whose text quotes no values: rights, and names that do not exist.
+# Errors whose text quotes no values: missing privileges, unknown names.
 _QUOTES_NO_VALUES = {
     *(1040, 1044, 1045, 1049, 1054, 1142, 1143, 1146, 1227, 2002, 2003, 2013)
 }
@@ -100,14 +100,14 @@ def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | None:
 
 
 def is_transient(error: Exception) -> bool:
-    """Tell whether the same call may succeed on another connection, or later."""
-    # A certificate that is not accepted looks like a host that cannot be reached.
+    """Return whether the same call may succeed on another connection, or later."""
+    # A rejected certificate has the error number of an unreachable host.
     is_refused = any(reason in str(error) for reason in ("certificate", "clear text"))
     return error_code(error) in _UNREACHABLE | _CONFLICT and not is_refused
 
 
 def describe(error: Exception) -> DatabaseError:
-    """Turn a driver's error into ours, without values and passwords."""
+    """Convert a driver's error, without values and passwords."""
     code = error_code(error)
     message = f": {error.args[-1]}" if code in _QUOTES_NO_VALUES else ""
     if code in _CONFLICT:
@@ -118,25 +118,25 @@ def describe(error: Exception) -> DatabaseError:
 
 
 async def is_exposed(connection: Connection) -> bool:
-    """Tell whether what is sent crosses a network without TLS."""
+    """Return whether data crosses a network without TLS."""
     [(_, cipher)] = await connection.fetch(statements.TLS_CIPHER)
     [(client,)] = await connection.fetch(statements.CLIENT_HOST)
     return not cipher and not _is_this_machine(client)
 
 
 async def apply(migration: Migration, connection: Connection) -> bool | None:
-    """Apply a migration and record it, unless that has been done.
+    """Apply and record a migration, unless that has been done.
 
-    These servers commit each change of a table by itself. A migration that was
-    interrupted is run again from its beginning, and skips what is there.
+    These servers commit each change of a table separately. An interrupted migration is
+    run again from its beginning, and skips the changes that were made.
 
     Returns:
-        Whether this call applied it; None where another process is migrating.
+        Whether this call applied it; None if another process is migrating.
     """
     if await connection.fetch(statements.LOCK) != [(1,)]:
         return None
     applied = await _apply_locked(migration, connection)
-    # Where that fails, the connection is closed, and the lock goes with it.
+    # If that fails, the connection is closed, which releases the lock.
     await connection.fetch(statements.UNLOCK)
     return applied
 

@@ -1,10 +1,10 @@
-"""Merges what several callers change in the same thread at the same time (R41).
+"""Merges concurrent changes to a thread (R41).
 
 The SDK loads a thread when a turn begins and saves the whole object when it ends;
-meanwhile the user may have renamed it. So a thread that was loaded or saved remembers
-its state, and saving it again changes in the row only what the caller has changed
-since: each field, and each key of `metadata`. Where two changed the same, the later
-save wins.
+meanwhile, the user may have renamed it. So a thread that was loaded or saved keeps a
+snapshot of its state, and saving it again writes only the fields, and the keys of
+`metadata`, that have changed since. If two callers change the same one, the later save
+wins.
 """
 
 import json
@@ -23,11 +23,11 @@ from .keys import show
 # A row: the ChatStore's id, the owner, and the thread's id.
 Key: TypeAlias = "tuple[UUID, str, str]"
 
-# Beside the fields of the object, where pydantic also keeps cached properties: it is
-# copied with the object, but neither compared nor serialized, and goes when it goes.
+# In the object's `__dict__`, as pydantic's cached properties: copied with the object,
+# but neither compared nor serialized.
 _SNAPSHOT = "_chat_store_snapshot"
 
-# Each time, somebody was faster; or a trigger or policy of yours refuses the update.
+# Each try lost to a concurrent update, or a trigger or policy rejects it.
 _MAX_TRIES = 1000
 
 
@@ -37,16 +37,16 @@ class Snapshot:
 
     key: Key  # of the row
     row: str  # the row's payload then
-    own: str | None  # the object's payload then; None if it is what the row reads as
+    own: str | None  # the object's payload then; None if just loaded from the row
 
 
 def remember(thread: ThreadMetadata, snapshot: Snapshot) -> None:
-    """Let a thread remember a snapshot; it replaces the last one."""
+    """Attach a snapshot to a thread, in place of the previous one."""
     vars(thread)[_SNAPSHOT] = snapshot
 
 
 def recall(thread: ThreadMetadata, key: Key) -> Snapshot | None:
-    """Return the snapshot that a thread has of a row, or None."""
+    """Return a thread's snapshot of a row, or None."""
     snapshot: Snapshot | None = vars(thread).get(_SNAPSHOT)
     return snapshot if snapshot and snapshot.key == key else None
 
@@ -59,10 +59,10 @@ async def save(
     created_at: datetime,
     payload: str,
 ) -> bool:
-    """Save a thread, and let it remember its new state.
+    """Save a thread, and attach a snapshot of its new state.
 
-    `snapshot` and `payload` are its states: the last that it remembers, and the one to
-    be saved. The object itself may be changed again meanwhile.
+    `snapshot` is its previous state, and `payload` the state to save: the object itself
+    may be changed again meanwhile.
 
     Returns:
         False if the thread was deleted.
@@ -77,7 +77,7 @@ async def save(
         empty = codec.dump(codec.THREAD, new, f"Thread {show(thread_id)}")
         row = None
         if isinstance(thread, Thread) and payload != empty:
-            # The SDK makes this object for a new thread, and saves an empty copy of it.
+            # The SDK creates this object for a new thread, and saves an empty copy.
             created = Snapshot(key, empty, empty)
             row = await _update(database, created, created_at, payload)
         if row is None:
@@ -92,7 +92,7 @@ async def save(
 async def _update(
     database: Database, snapshot: Snapshot, created_at: datetime, payload: str
 ) -> str | None:
-    # Returns what the row is then, or None where there is none.
+    # Returns the row's new payload, or None if there is no row.
     _, owner, thread_id = snapshot.key
     name = f"Thread {show(thread_id)}"
     row, own = snapshot.row, snapshot.own
@@ -100,7 +100,7 @@ async def _update(
         own = codec.dump(codec.THREAD, codec.load(codec.THREAD, row, name), name)
     for _ in range(_MAX_TRIES):
         merged = merge(row, own, payload)
-        # One round trip, unless somebody was faster.
+        # One round trip, unless a concurrent update came first.
         params = (merged, created_at, owner, thread_id, row)
         if await database.write((statements.UPDATE_THREAD, params), owner=owner):
             return merged
@@ -110,19 +110,19 @@ async def _update(
         if not rows:
             return None
         row = rows[0][1]
-        codec.load(codec.THREAD, row, name)  # raises where it cannot be read
+        codec.load(codec.THREAD, row, name)  # raises if it is unreadable
     raise DatabaseError(f"{name} could not be updated in {_MAX_TRIES} tries")
 
 
 def merge(row: str, before: str, after: str) -> str:
-    """Change in a row what differs between two states of an object.
+    """Apply the difference between two states of an object to a row.
 
-    Fields that only the row has, such as a newer SDK's, stay as they are.
+    Fields that only the row has, such as a newer SDK's, are kept.
     """
     if row == before:
         return after
     parts, old, new = _split(row), _split(before), _split(after)
-    for part in {**old, **new}:  # in a certain order
+    for part in {**old, **new}:  # in a stable order
         if old.get(part) != new.get(part):
             if part in new:
                 parts[part] = new[part]

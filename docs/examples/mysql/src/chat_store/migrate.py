@@ -1,13 +1,13 @@
 """Keeps the tables at a version that fits this code.
 
-The schema is a row of numbered SQL files in `migrations/`, applied in order and never
-changed once released: `0001_what_it_does.sql` makes version 1. A first line
-`-- runs with code from: 3` says that code which knows only version 3 still works on the
-result (a new index, a column with a default); without it, older code is refused.
+The schema is a series of numbered SQL files in `migrations/`, applied in order and
+never changed once released: `0001_what_it_does.sql` creates version 1. A first line
+`-- runs with code from: 3` means that code that knows only version 3 still works on
+the result (a new index, a column with a default); without it, older code is rejected.
 
 The database applies each file at most once, under a lock, together with the row that
-records it. So any number of processes may migrate at once, and one that is killed half
-way can be run again.
+records it. So any number of processes may migrate at the same time, and an interrupted
+migration can be run again.
 """
 
 import asyncio
@@ -38,23 +38,23 @@ class Migration:
 
     @property
     def is_outside(self) -> bool:
-        """Whether it must not run in a transaction: its text says so."""
+        """Whether it must run outside a transaction."""
         return "-- outside a transaction" in self.sql.splitlines()
 
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """How the tables and this code relate."""
+    """The versions of the tables and of this code."""
 
-    database: str  # as messages call it
-    applied: int  # the version of the tables; 0 where there are none
+    database: str  # its name in messages
+    applied: int  # the version of the tables; 0 if there are none
     known: int  # the version of this code
-    runs_with: int  # where this code is too old: the oldest that is not; otherwise 0
-    pending: list[Migration]  # those that are missing, oldest first
+    runs_with: int  # if this code is too old: the oldest version that is not; else 0
+    pending: list[Migration]  # oldest first
 
     @property
     def problem(self) -> str | None:
-        """Why this code must not use the tables, and what to do; None where it may."""
+        """Why this code must not use the tables, and what to do; None if it may."""
         if self.pending:
             names = ", ".join(migration.name for migration in self.pending)
             found = f"lack {names}" if self.applied else "are missing"
@@ -76,7 +76,7 @@ def load() -> list[Migration]:
 
     Raises:
         SchemaError: There are none (the package was installed without them), or two have
-            one number.
+            the same number.
     """
     directory = files(_PACKAGE) / "migrations"
     found = directory.iterdir() if directory.is_dir() else ()
@@ -98,8 +98,8 @@ def load() -> list[Migration]:
     for one, other in pairwise(migrations):
         if one.version == other.version:
             raise SchemaError(
-                f"Two migrations have one number: {one.name} and {other.name}. Number your own "
-                "from 1001."
+                f"Two migrations have the same number: {one.name} and {other.name}. "
+                "Number your own from 1001."
             )
     return migrations
 
@@ -109,7 +109,7 @@ async def status(database: "Database") -> SchemaStatus:
     migrations = await asyncio.to_thread(load)
     applied = await database.applied_migrations()
     versions = {migration.version for migration in migrations}
-    # Not the highest number of all: yours, from 1001, say nothing of ours.
+    # Not the highest number: your migrations, from 1001, are independent of ours.
     unknown = applied.keys() - versions
     return SchemaStatus(
         database=database.name,
@@ -121,7 +121,7 @@ async def status(database: "Database") -> SchemaStatus:
 
 
 async def require_current(database: "Database") -> None:
-    """Raise a SchemaError where this code must not use the tables."""
+    """Raise a SchemaError if this code must not use the tables."""
     if problem := (await status(database)).problem:
         raise SchemaError(problem)
 
@@ -129,7 +129,7 @@ async def require_current(database: "Database") -> None:
 async def apply_pending(
     database: "Database", on_progress: Callable[[str], None] | None = None
 ) -> list[str]:
-    """Apply the migrations that are missing, as `ChatStore.migrate` says."""
+    """Apply the pending migrations; see `ChatStore.migrate`."""
     applied: list[str] = []
     for migration in (await status(database)).pending:
         if on_progress is not None:
@@ -140,7 +140,7 @@ async def apply_pending(
 
 
 def split(sql: str) -> list[str]:
-    """Divide a migration, or a `script`, into its statements, without semicolons.
+    """Split a migration, or a `script`, into statements without semicolons.
 
     A statement ends with a line that ends with a semicolon.
     """
@@ -149,7 +149,7 @@ def split(sql: str) -> list[str]:
 
 
 def script(migrations: Sequence[Migration]) -> str:
-    """Write migrations as SQL, for a DBA or another migration tool.
+    """Return migrations as SQL, for a DBA or another migration tool.
 
     The script records each migration, and has no BEGIN and no COMMIT.
     """

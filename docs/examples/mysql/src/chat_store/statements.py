@@ -1,12 +1,12 @@
-"""Every SQL statement of the Store, for MySQL and MariaDB, with its reason.
+"""The Store's SQL statements, for MySQL and MariaDB.
 
 The owner comes first in every key and condition, so that no statement can reach another
-owner's rows (R12), and the ownership of an item is proved by the thread's row itself
-(R13). Parameters stand in the order that `store.py` gives them. `created_at` and
-`deleted_at` are microseconds since 1970 in UTC; `position` counts up, and breaks the
-ties of `created_at` by the order of insertion (R17). Ids are stored as bytes, which no
-collation compares, and converted to be read. `saves` grows with each save, so that one
-which changes nothing else is still a row changed.
+owner's rows (R12), except the purge of expired rows; the thread's row proves the owner
+of an item (R13). Parameters are in the order that `store.py` passes them. `created_at`
+and `deleted_at` are microseconds since 1970 in UTC. `position` is a counter, and breaks
+ties of `created_at` by order of insertion (R17). Ids are stored as bytes, so that no
+collation applies, and are converted when read. Each save increments `saves`, so that it
+counts as a changed row even if nothing else changes.
 """
 
 LOAD_THREAD = """
@@ -14,14 +14,14 @@ SELECT CONVERT(id USING utf8mb4), data FROM chatkit_threads
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 """
 
-# The order and the owner are those of the first insert (R04). A deleted thread leaves an
-# emptied row, so that a stream which still runs cannot bring the thread back: the row
-# accepts only a thread that is newer than every save of the deleted one (R10). To refuse,
-# it sets `saves` to NULL, which is an error: where a client has set FOUND_ROWS, a row that
-# stays as it is counts as changed. Each assignment sees what those above it have left:
-# from the second on, a row without data is one that refuses. The last parameter says that
-# the thread is new and empty: it then leaves the data of a live row alone, as when a
-# request is made a second time.
+# The order and the owner are those of the first insert (R04). A deleted thread leaves
+# an empty row, so that a running stream cannot recreate the thread: the row accepts
+# only a thread that is newer than every save of the deleted one (R10). To reject a
+# save, it sets `saves` to NULL, which is an error: with FOUND_ROWS, set by a client, an
+# unchanged row would count as changed. Each assignment sees the results of those above
+# it: from the second on, the row has no data if the save is rejected. The last
+# parameter means that the thread is new and empty: it then keeps the data of an
+# existing row, so that a request can be repeated.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, data) VALUES (?, ?, ?, ?)
 ON DUPLICATE KEY UPDATE
@@ -46,7 +46,7 @@ ON DUPLICATE KEY UPDATE
     deleted_at = NULL
 """
 
-# Changes the row only if it still is what the last parameter says: nobody was faster
+# Compare and swap: changes the row only if its data still equals the last parameter
 # (R41).
 UPDATE_THREAD = """
 UPDATE chatkit_threads SET
@@ -64,18 +64,18 @@ def _in_both_orders(page: str) -> dict[str, str]:
     }
 
 
-# One row more than the page tells whether there is more (R19). A row that is larger than
-# its share of the page comes without its payload, which the Store then loads (R42).
+# One extra row tells whether more rows follow (R19). A row larger than its share of the
+# page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = _in_both_orders("""
 SELECT CONVERT(id USING utf8mb4), IF(LENGTH(data) <= ?, data, NULL) FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at{desc}, position{desc} LIMIT ?
 """)
 
-# The cursor is found by its whole key, so that its place is a constant and the page one
-# range of its index (R22); a comparison of rows of two columns would not be. The index is
-# named, or the server may read all of the thread up to the cursor instead. Where the page
-# has no rows, the Store asks whether there is such a cursor.
+# The cursor is found by its whole key, so that its position is a constant and the page
+# one range of its index (R22); a comparison of two-column rows would not be. Without
+# the hint, the server may read the whole thread up to the cursor. If the page is empty,
+# the Store checks whether the cursor exists.
 NEXT_ITEMS = _in_both_orders("""
 SELECT CONVERT(item.id USING utf8mb4), IF(LENGTH(item.data) <= ?, item.data, NULL)
 FROM chatkit_items AS origin JOIN chatkit_items AS item
@@ -120,15 +120,14 @@ WHERE origin.owner_id = ? AND origin.id = ? AND (
 ORDER BY thread.created_at{desc}, thread.position{desc} LIMIT ?
 """)
 
-# Finds a thread that was deleted, too: its emptied row still has its place (R20).
+# Also finds a deleted thread, whose empty row keeps its position (R20).
 FIND_THREAD = """
 SELECT CONVERT(id USING utf8mb4), '' FROM chatkit_threads WHERE owner_id = ? AND id = ?
 """
 
-# The row is made only from the owner's own live thread: zero rows changed means that
-# there is none (R08). The lock makes a deletion of the thread wait until the item is
-# there to be deleted, and the item wait for a deletion that is under way (R10). An item
-# that the thread already has is updated where it stands (R05).
+# Inserts only into an existing thread of the owner; otherwise, no row changes (R08).
+# The lock makes a deletion of the thread wait until the item is inserted, and the
+# insert wait for a running deletion (R10). An existing item is updated in place (R05).
 SAVE_ITEM = """
 INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
 SELECT thread.owner_id, thread.id, ?, ?, ? FROM chatkit_threads AS thread
@@ -142,8 +141,7 @@ SELECT CONVERT(id USING utf8mb4), data FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ? AND id = ?
 """
 
-# The row stays, emptied, and refuses what a stream that is still running sends it
-# (R10).
+# The empty row remains, and rejects late writes of a running stream (R10).
 DELETE_THREAD = """
 UPDATE chatkit_threads SET deleted_at = ?, data = NULL
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
@@ -153,7 +151,7 @@ DELETE_THREAD_ITEMS = """
 DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ?
 """
 
-# Each deletion takes a bounded number of expired rows of all owners with it.
+# Each deletion also purges a limited number of expired rows, of all owners.
 PURGE_THREADS = """
 DELETE FROM chatkit_threads WHERE deleted_at < ? ORDER BY deleted_at LIMIT 100
 """
@@ -192,7 +190,7 @@ RECORD_MIGRATION = """
 INSERT IGNORE INTO chatkit_migrations (version, name, runs_with) VALUES (?, ?, ?)
 """
 
-# One process migrates at a time, on a server; on the nodes of a cluster the statements
-# themselves pass over what another node has done. The name is one for each database.
+# One process per server migrates at a time; on the nodes of a cluster, the statements
+# skip the changes made by another node. Each database has its own lock name.
 LOCK = "SELECT GET_LOCK(CONCAT('chatkit_', SHA2(DATABASE(), 224)), 1)"
 UNLOCK = "SELECT RELEASE_LOCK(CONCAT('chatkit_', SHA2(DATABASE(), 224)))"

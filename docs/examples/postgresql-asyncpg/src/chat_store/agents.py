@@ -1,9 +1,9 @@
-"""Gives each streamed message one real id, for models that have none (R06).
+"""Gives each streamed message a unique id if the model does not (R06).
 
-Chat-completions models, and most models that are not OpenAI's, stream every message
-under the same placeholder id. The client keys messages by id, so that the second answer
-would overwrite the first on the screen. Other models send ids that cannot be keys, even
-a new one in each event. Use `stream_agent_response` of this module in place of the SDK's.
+Chat-completions models, and most models other than OpenAI's, stream every message under
+the same placeholder id. The client keys messages by id, so the second answer would
+overwrite the first on the screen. Other models send ids that cannot be keys, or a new
+id in each event. Use this module's `stream_agent_response` instead of the SDK's.
 """
 
 from collections.abc import AsyncIterator
@@ -36,17 +36,17 @@ async def stream_agent_response(
     *,
     converter: ResponseStreamConverter | None = None,
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Do what `chatkit.agents.stream_agent_response` does, with real ids.
+    """Stream like `chatkit.agents.stream_agent_response`, with real ids.
 
     Args:
-        context: The AgentContext of the turn; its Store mints the ids.
+        context: The AgentContext of the turn; its Store generates the ids.
         result: The streamed run.
-        converter: As for the SDK's function; None for the SDK's default.
+        converter: Passed to the SDK's function; None for the SDK's default.
 
     Yields:
-        The SDK's events, with the ids of `with_real_ids`.
+        The SDK's events, changed by `with_real_ids`.
     """
-    # The SDK leaves the AgentContext of this function without its type parameter.
+    # In the SDK, this function's AgentContext lacks its type parameter.
     events = chatkit_agents.stream_agent_response(  # pyright: ignore[reportUnknownMemberType]
         context, result, converter=converter or ResponseStreamConverter()
     )
@@ -57,22 +57,22 @@ async def stream_agent_response(
 async def with_real_ids(
     events: AsyncIterator[ThreadStreamEvent], context: AgentContext[RequestContext]
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Replace the ids in a turn's events that cannot be keys, and the placeholder.
+    """Replace placeholders, and other ids that cannot be keys, in a turn's events.
 
-    An item that comes with such an id has that of its Added event in all its events, or
-    a new one where that is bad too. Other items pass through unchanged.
+    All events of such an item get the id of its Added event, or a new id if that one
+    is unusable, too. Other items pass through unchanged.
 
     Args:
         events: The events of one turn, in order. They are not changed.
-        context: The AgentContext of the turn; its Store mints the ids.
+        context: The AgentContext of the turn; its Store generates the ids.
 
     Yields:
-        The events; a message has the same id in its Added, Updated, Done, Replaced and
-        Removed events, and another than the next message.
+        The events. The Added, Updated, Done, Replaced and Removed events of a message
+        have the same id, which no other message has.
     """
-    real_ids: dict[str, str] = {}  # of the usable ids that came
-    mended: list[str] = []  # the real ids of items that came with an unusable one
-    streaming: dict[str, str] = {}  # by type: real ids, from Added to Done events
+    real_ids: dict[str, str] = {}  # by the model's ids
+    mended: list[str] = []  # real ids of items that had an unusable id
+    streaming: dict[str, str] = {}  # real ids by item type, until the Done event
 
     def mint(item: ThreadItem) -> str:
         mended.append(context.generate_id(kind_of(item)))
@@ -84,8 +84,8 @@ async def with_real_ids(
             if current and current not in mended:
                 mended.append(current)
             return current or (mended or [item_id])[-1]
-        # Some providers give an item another id in each event: a new one means the item
-        # that streams.
+        # Some providers send another id in each event: an unknown id belongs to the
+        # item that is streaming.
         if current in mended:
             real_ids.setdefault(item_id, current)
         return real_ids.get(item_id, item_id)
@@ -107,7 +107,7 @@ async def with_real_ids(
                     del streaming[item.type]
                 yield _with_item_id(event, real_id)
             case ThreadItemReplacedEvent(item=item):
-                # Models replace nothing: a new usable id is that of an older item.
+                # Models do not replace items: an unknown usable id is an older item's.
                 real_id = find(item.id, "" if _is_usable(item.id) else item.type)
                 yield _with_item_id(event, real_id)
             case ThreadItemUpdatedEvent(item_id=item_id, update=update):
@@ -116,7 +116,7 @@ async def with_real_ids(
             case ThreadItemRemovedEvent(item_id=item_id) if _is_usable(item_id):
                 yield ThreadItemRemovedEvent(item_id=find(item_id))
             case ThreadItemRemovedEvent():
-                # A guardrail takes back all that the run has made, by the ids it knows.
+                # A guardrail removes all items of the run, by the ids that it knows.
                 for real_id in mended:
                     yield ThreadItemRemovedEvent(item_id=real_id)
                 mended.clear()

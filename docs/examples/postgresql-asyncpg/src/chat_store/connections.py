@@ -1,4 +1,4 @@
-"""PostgreSQL's connections, by asyncpg and its pool."""
+"""Connections to PostgreSQL, by asyncpg and its pool."""
 
 import asyncio
 import ssl
@@ -19,7 +19,7 @@ DRIVER = "asyncpg"
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # also where the server ends an idle connection
+    asyncpg.InternalClientError,  # also if the server closes an idle connection
     OSError,
 )
 
@@ -39,12 +39,12 @@ _UNREADABLE = "asyncpg cannot read the URL: percent-encode what is special in it
 
 
 class DriverOptions(TypedDict, total=False):
-    """What `ChatStore(url, …)` passes on to the driver.
+    """The driver's options of `ChatStore(url, …)`.
 
     Attributes:
-        pool: A pool of yours to use instead of a URL; it is neither opened nor closed.
-        prepared_statements: Whether the server keeps prepared statements. Unless given,
-            it does where there is no pooler, which may run one client's for another.
+        pool: Your pool, instead of a URL; the Store neither opens nor closes it.
+        prepared_statements: Whether to use prepared statements. The default is yes, but
+            not with a pooler, which may run one client's for another.
     """
 
     pool: "Pool | None"
@@ -52,7 +52,7 @@ class DriverOptions(TypedDict, total=False):
 
 
 class Connection:
-    """A connection, for the time of a call."""
+    """A connection, acquired for one call."""
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
@@ -73,11 +73,11 @@ class Connection:
         await self.raw.execute(script)
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
-        """Begin a transaction, which ends with the block."""
+        """Return a transaction, as a context manager."""
         return cast(AbstractAsyncContextManager[object], self.raw.transaction())
 
     async def close(self) -> None:
-        """Close the connection at once, whatever it is doing."""
+        """Close the connection immediately, even during a statement."""
         self.raw.terminate()
 
 
@@ -85,9 +85,9 @@ class Connections:
     """A bounded pool of connections.
 
     Args:
-        url: As asyncpg reads it; None where a pool is given.
-        size: The most connections.
-        timeout: How long it may take to connect, and to disconnect, in seconds.
+        url: In asyncpg's format; None if a pool is given.
+        size: The maximum number of connections.
+        timeout: The time limit for connecting, and for disconnecting, in seconds.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Connections:
         base, _, query = (url or "").partition("?")
         try:
             options = dict(parse_qsl(query, True, strict_parsing=bool(query)))
-            # libpq has an option for this, and asyncpg an argument.
+            # An option in libpq, but an argument in asyncpg.
             given_timeout = int(options.pop("connect_timeout", "0"))
         except ValueError:  # its message may quote the password
             raise ValueError(_UNREADABLE) from None
@@ -113,24 +113,24 @@ class Connections:
             )
         self._url = f"{base}?{urlencode(options)}" if options else base
         self._size = size
-        # As in libpq, 0 is no limit; then the ordinary one applies.
+        # In libpq, 0 means no limit; here, the default limit applies then.
         self._timeout = float(given_timeout) if given_timeout > 0 else timeout
         self._prepares = prepared_statements
         self._given = pool
         self._pool = pool
 
     async def open(self) -> None:
-        """Open the pool, unless one was given; raises where nobody answers."""
+        """Open the pool, unless one was given; raises if no server responds."""
         if self._given is not None:
             return
         try:
-            # Also where that is known: the pool itself connects when it is first used.
+            # Even if `prepared_statements` is given: the pool connects only when used.
             is_pooled = await self._is_pooled()
             if self._prepares is None:
                 self._prepares = not is_pooled
             self._pool = await asyncpg.create_pool(
                 self._url,
-                # Load balancers drop what is idle for some minutes; so many it would keep.
+                # Load balancers drop idle connections; the pool would keep this many.
                 min_size=0,
                 max_size=self._size,
                 timeout=self._timeout,
@@ -142,10 +142,10 @@ class Connections:
             raise DatabaseTimeoutError(
                 f"PostgreSQL did not answer within {self._timeout:g} s."
             ) from None
-        except OSError as error:  # a certificate's is a ValueError, too
+        except OSError as error:  # a certificate error is a ValueError, too
             place = urlsplit(self._url).netloc.rpartition("@")[2] or "its socket"
             reason = f"{place}: {message(error)}"
-            if isinstance(error, ssl.SSLError):  # it stays so
+            if isinstance(error, ssl.SSLError):  # a retry would not help
                 raise DatabaseError(
                     f"PostgreSQL cannot be reached at {reason}"
                 ) from None
@@ -159,7 +159,7 @@ class Connections:
             raise DatabaseError(_UNREADABLE) from None
 
     async def _is_pooled(self) -> bool:
-        # A pooler tells its clients another process than the one that serves them.
+        # A pooler reports another process id than that of the server.
         connection = await asyncpg.connect(
             self._url, timeout=self._timeout, statement_cache_size=0
         )
@@ -173,33 +173,33 @@ class Connections:
         """Close the pool, unless it was given."""
         if self._given is None and self._pool is not None:
             pool, self._pool = self._pool, None
-            # asyncpg waits for the server to hang up, which a lost one never does.
+            # asyncpg waits for the server to disconnect, which a lost one never does.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
                     await pool.close()
 
     async def acquire(self) -> Connection:
-        """Wait for a connection of the pool, however long that takes."""
+        """Wait for a connection of the pool, without a time limit."""
         assert self._pool is not None
         return Connection(await self._pool.acquire())
 
     async def release(self, connection: Connection) -> None:
-        """Give a connection back."""
+        """Return a connection to the pool."""
         assert self._pool is not None
         await self._pool.release(connection.raw)
 
     async def discard(self, connection: Connection) -> None:
-        """Close a connection, which the pool replaces."""
+        """Close a connection, and let the pool replace it."""
         await connection.close()
 
     async def expire(self) -> None:
-        """Replace all connections, but for those of a pool that was given."""
+        """Replace all connections, except those of a given pool."""
         if self._given is None and self._pool is not None:
             await self._pool.expire_connections()
 
 
 async def _keep_session(connection: object) -> None:
-    """Save the round trip of asyncpg's reset: the Store leaves no session state behind."""
+    """Skip asyncpg's reset, a round trip: the Store leaves no session state."""
 
 
 def sqlstate(error: Exception) -> str:
@@ -208,7 +208,7 @@ def sqlstate(error: Exception) -> str:
 
 
 def message(error: Exception) -> str:
-    """Return what the server says, without the detail that quotes rows."""
+    """Return the server's message, without the detail that quotes rows."""
     if isinstance(error, OSError):  # its first argument is a number
         return error.strerror or str(error) or type(error).__name__
     return str(error.args[0] if error.args else error).partition("\n")[0]

@@ -1,11 +1,11 @@
 """Runs statements on the server: transactions, retries and timeouts.
 
 A call acquires a connection, runs its statements and releases the connection; after any
-error the connection is discarded. Where the connection was lost, or others held locks,
-the call is made again until `pool_timeout` has passed. A write may then be made twice,
-though the first was committed: each can be repeated, and the last one wins.
+error, the connection is discarded. If the connection is lost, or locks conflict, the
+call is retried until `pool_timeout` has passed. A write that was committed may thus run
+twice, which is safe: every write can be repeated, and the last one wins.
 
-`dialect.py` knows what is particular to this server.
+`dialect.py` contains the code that is specific to this server.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ T = TypeVar("T")
 
 
 class DatabaseOptions(DriverOptions, total=False):
-    """What `ChatStore(url, …)` passes on to the database.
+    """The database's options of `ChatStore(url, …)`.
 
     Attributes:
-        pool_size: The most connections of this process; 10 unless given.
-        pool_timeout: How long a call waits for a connection or for locks of others, and
-            goes on trying to reach a server that is away, in seconds; 10 unless given.
-        statement_timeout: How long a call's statements may run, in seconds; 30 unless
-            given.
-        connections: An object to use in place of the driver's pool and the URL, with the
-            methods of `Connections`.
+        pool_size: The maximum number of connections (default: 10); also set it if you
+            pass a pool, to the size of the pool.
+        pool_timeout: How long a call waits for a connection, on MySQL also for a lock,
+            and is retried if the connection is lost, locks conflict or the server is
+            unreachable, in seconds (default: 10).
+        statement_timeout: The limit for a call's statements, in seconds (default: 30).
+        connections: An object with the methods of `Connections`, instead of a URL.
     """
 
     pool_size: int
@@ -46,7 +46,7 @@ class DatabaseOptions(DriverOptions, total=False):
 class Database:
     """A database on a server, at a URL of `dialect.py`.
 
-    Its options are those of `DatabaseOptions`. A ValueError says what cannot be used.
+    The options are those of `DatabaseOptions`; invalid ones raise a ValueError.
     """
 
     name = "the database"
@@ -72,7 +72,7 @@ class Database:
             target = None if options.get("pool") else dialect.parse_url(url)
             connections = Connections(target, pool_size, pool_timeout, **options)
         elif options:
-            raise ValueError(f"{next(iter(options))} cannot go with connections")
+            raise ValueError(f"{next(iter(options))} cannot be used with connections")
         self._connections = connections
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
@@ -84,24 +84,24 @@ class Database:
         self._no_answer = f"The server did not answer within {statement_timeout:g} s."
         self._reads: set[asyncio.Task[Any]] = set()
         self._pool_size = pool_size
-        # The calls of an owner hold their semaphore: with the last one it vanishes.
+        # An owner's semaphore is garbage-collected after the owner's last call.
         self._limits: WeakValueDictionary[str, asyncio.Semaphore] = (
             WeakValueDictionary()
         )
 
     async def open(self) -> None:
-        """Connect, also to a server that is still starting, or full for a moment."""
+        """Connect; retries while the server is starting, or temporarily full."""
         no_answer = f"The server did not answer within {self._pool_timeout:g} s."
 
         async def attempt(remaining: float) -> None:
-            # Where something answers at all, it has a moment to say what is wrong.
+            # At least 1 s, so that a server that responds can report its error.
             with _Deadline(max(remaining, 1.0), no_answer):
                 await self._connections.open()
 
         await self._retry(attempt)
 
     async def close(self) -> None:
-        """Finish the reads under way, then disconnect."""
+        """Finish running reads, then disconnect."""
         while self._reads:
             await asyncio.wait(self._reads)
         await self._connections.close()
@@ -111,17 +111,17 @@ class Database:
     ) -> list[tuple[Any, ...]]:
         """Run one statement that changes nothing.
 
-        A caller that is cancelled leaves the read to end by itself: to cancel it on the
-        server would cost a connection, and take longer.
+        If the caller is cancelled, the read still finishes: cancelling it on the server
+        would cost a connection, and take longer.
 
         Args:
             statement: From `statements.py`.
             params: Its parameters, in order.
-            owner: Whose call it is; empty for what serves nobody in particular.
+            owner: The owner who makes the call; empty for maintenance.
 
         Raises:
-            DatabaseTimeoutError: No connection became free, or no answer came, in time.
-            DatabaseError: The server cannot be reached, or refused the statement.
+            DatabaseTimeoutError: No connection, or no response, within the timeout.
+            DatabaseError: The server cannot be reached, or rejected the statement.
         """
 
         def fetch(connection: Connection) -> Coroutine[Any, Any, list[tuple[Any, ...]]]:
@@ -137,19 +137,19 @@ class Database:
         """Run statements in one transaction; arguments and errors as for `read`.
 
         Returns:
-            How many rows they changed, once the server has committed.
+            The number of rows changed, once the server has committed.
         """
         execute = partial(_execute, steps)
         return await self._call(execute, self._statement_timeout, owner)
 
     async def applied_migrations(self) -> dict[int, int]:
-        """Return the versions that were applied, each with the oldest code it serves."""
+        """Return the applied versions, each with the oldest code that it supports."""
         if not await self.read(statements.HAS_MIGRATIONS):
             return {}
         return dict(await self.read(statements.LIST_MIGRATIONS))
 
     async def is_exposed(self) -> bool:
-        """Tell whether what is sent crosses a network without TLS."""
+        """Return whether data crosses a network without TLS."""
         return await self._call(dialect.is_exposed, self._statement_timeout)
 
     async def apply(self, migration: Migration) -> bool:
@@ -174,18 +174,18 @@ class Database:
         while True:
             try:
                 return await attempt(give_up - clock())
-            except DatabaseError:  # some of which are OSErrors, too
+            except DatabaseError:  # some are OSErrors, too
                 raise
             except DRIVER_ERRORS as error:
                 if not dialect.is_transient(error) or clock() >= give_up:
                     raise dialect.describe(error) from None
-            # At once at first: a pool may hold more connections that were lost.
+            # Immediately at first: the pool may contain more lost connections.
             await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
             attempts += 1
 
     def _limit(self, owner: str) -> asyncio.Semaphore:
-        # Calls wait in one queue for a connection. So that no owner keeps the others
-        # waiting, each has at most `pool_size` calls in it (R44).
+        # All calls wait in one queue for a connection. So that no owner blocks the
+        # others, each has at most `pool_size` calls in it (R44).
         semaphore = self._limits.get(owner)
         if semaphore is None:
             semaphore = self._limits[owner] = asyncio.Semaphore(self._pool_size)
@@ -211,7 +211,7 @@ class Database:
             if connection is not None:
                 await self._connections.discard(connection)
                 if deadline.cancellations:
-                    # Where the network was cut silently, the others wait in vain, too.
+                    # If the network was cut silently, the others are dead, too.
                     await self._connections.expire()
             raise
         return result
@@ -220,9 +220,9 @@ class Database:
 class _Deadline:
     """Cancels a block that takes too long, and raises `DatabaseTimeoutError`.
 
-    A driver that is cancelled has the server cancel the statement and waits for the
-    answer, which never comes where the network is lost. So the task is cancelled again
-    each second; `asyncio.timeout` cancels once, and costs more.
+    A cancelled driver has the server cancel the statement and waits for the response,
+    which never comes if the network is down. So the task is cancelled again every
+    second; `asyncio.timeout` cancels only once, and is slower.
     """
 
     def __init__(self, seconds: float, message: str) -> None:
@@ -236,7 +236,7 @@ class _Deadline:
         self._timer = self._loop.call_at(self._due, self._expire)
 
     def move(self, seconds: float | None, message: str) -> None:
-        """Begin again, with another time (None is without end) and another message."""
+        """Restart with another time (None for no limit) and another message."""
         self._due = self._loop.time() + (math.inf if seconds is None else seconds)
         self._message = message
         if self._due < self._timer.when():
@@ -254,7 +254,7 @@ class _Deadline:
             raise DatabaseTimeoutError(self._message) from None
 
     def _expire(self) -> None:
-        # `move` leaves a timer that fires too early: to set another costs each call time.
+        # `move` keeps a timer that fires too early: a new one would slow every call.
         if (now := self._loop.time()) >= self._due:
             assert self._task is not None
             self.cancellations += 1

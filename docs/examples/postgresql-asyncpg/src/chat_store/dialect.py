@@ -1,8 +1,8 @@
-"""What is particular to PostgreSQL: URLs, errors, and how a migration is applied.
+"""PostgreSQL's URLs and errors, and how a migration is applied.
 
 URLs are libpq's: `postgresql://user:password@host:5432/chat`, with TLS
 (`?sslmode=verify-full&sslrootcert=…`), several hosts
-(`postgresql://a,b/chat?target_session_attrs=read-write`) and a schema of one's own
+(`postgresql://a,b/chat?target_session_attrs=read-write`) and a schema
 (`?options=-csearch_path%3Dchat`).
 """
 
@@ -16,20 +16,20 @@ from .migrate import Migration, split
 
 _EXAMPLE = "postgresql://localhost/chat"
 
-# How codes of SQLSTATE begin. The connection was lost, or none could be made: server
-# shutting down, crashed or starting, session idle for too long; full; read-only. (08P01
-# is how PgBouncer reports a server that went away.)
+# Prefixes of SQLSTATE codes. The connection was lost, or none could be made: the server
+# is shutting down, crashed, starting, full or read-only, or the session was idle for
+# too long. (PgBouncer reports a lost server as 08P01.)
 _UNREACHABLE = ("08", "57P0", "53300", "25006")
 _CONFLICT = ("40001", "40P01")  # serialization failure, deadlock
 _TIMEOUT = ("57014", "55P03")  # the server's own statement_timeout, lock_timeout
-_MAY_QUOTE_VALUES = ("22", "P0")  # bad data, and what triggers raise
+_MAY_QUOTE_VALUES = ("22", "P0")  # invalid data, errors raised by triggers
 
 
 def parse_url(url: str) -> str:
-    """Check a URL as far as a driver's own error could show a password.
+    """Reject a URL if the driver's own error could show its password.
 
     Returns:
-        The URL, without white space around it and without SQLAlchemy's name of a driver.
+        The URL, without surrounding white space and SQLAlchemy's driver name.
 
     Raises:
         ValueError: It is missing, of another database or driver, or has an unescaped @.
@@ -49,38 +49,38 @@ def parse_url(url: str) -> str:
 
 
 def is_transient(error: Exception) -> bool:
-    """Tell whether the same call may succeed on another connection, or later."""
+    """Return whether the same call may succeed on another connection, or later."""
     return sqlstate(error).startswith((*_UNREACHABLE, *_CONFLICT))
 
 
 def describe(error: Exception) -> DatabaseError:
-    """Turn a driver's error into ours, without values and passwords."""
+    """Convert a driver's error, without values and passwords."""
     state = sqlstate(error)
     if state in _TIMEOUT:
         return DatabaseTimeoutError(f"PostgreSQL gave up: {message(error)}")
     if state.startswith(_UNREACHABLE):
         return DatabaseError(f"PostgreSQL cannot be reached: {message(error)}")
     if state.startswith(_MAY_QUOTE_VALUES):
-        return DatabaseError(f"PostgreSQL refused what it was sent (SQLSTATE {state})")
+        return DatabaseError(f"PostgreSQL refused the data (SQLSTATE {state})")
     code = f" (SQLSTATE {state})" if state else ""
     return DatabaseError(f"PostgreSQL refused: {message(error)}{code}")
 
 
 async def is_exposed(connection: Connection) -> bool:
-    """Tell whether what is sent crosses a network without TLS."""
+    """Return whether data crosses a network without TLS."""
     # NULL for a Unix socket.
     return await connection.fetch(statements.IS_EXPOSED) == [(True,)]
 
 
 async def apply(migration: Migration, connection: Connection) -> bool | None:
-    """Apply a migration and record it, unless that has been done.
+    """Apply and record a migration, unless that has been done.
 
-    Both happen in one transaction, but for a migration with a line
-    `-- outside a transaction`, such as CREATE INDEX CONCURRENTLY, which must be safe to
-    run again.
+    Both happen in one transaction, unless the migration has a line
+    `-- outside a transaction`, for example, for CREATE INDEX CONCURRENTLY; it must then
+    be safe to repeat.
 
     Returns:
-        Whether this call applied it; None where another process is migrating.
+        Whether this call applied it; None if another process is migrating.
 
     Raises:
         SchemaError: The database is not encoded in UTF-8.
@@ -104,7 +104,7 @@ async def _apply_outside(migration: Migration, connection: Connection) -> bool |
     [(is_locked,)] = await connection.fetch(statements.LOCK)
     if not is_locked:
         return None
-    # Statements that are sent together would be one transaction.
+    # Statements that are sent together would form one transaction.
     try:
         return await _apply_locked(migration, split(migration.sql), connection)
     finally:

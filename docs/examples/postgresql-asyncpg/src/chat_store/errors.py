@@ -1,8 +1,8 @@
 """The errors of this package.
 
-`chatkit.store.NotFoundError` stays the answer for what is absent or another owner's,
-and `ValueError` for bad arguments, as in the SDK. Everything else that can go wrong is
-one of these. No message contains message text, row contents or a password.
+As in the SDK, `chatkit.store.NotFoundError` is raised for rows that are missing or
+belong to another owner, and `ValueError` for invalid arguments. No error contains
+users' text, row contents or a password.
 """
 
 
@@ -15,7 +15,7 @@ class OwnerError(ChatStoreError, ValueError):
 
 
 class IdError(ChatStoreError, ValueError):
-    """A new id could not be made."""
+    """A new id could not be generated."""
 
 
 class StoreClosedError(ChatStoreError, RuntimeError):
@@ -31,8 +31,8 @@ class UnreadableError(ChatStoreError):
 
 
 class DatabaseError(ChatStoreError):
-    """The database refused or lost a call; the driver's detail is left out."""
+    """The database rejected or lost a call; the driver's details are left out."""
 
 
 class DatabaseTimeoutError(DatabaseError, TimeoutError):
-    """No connection, or no answer, within the configured time."""
+    """No connection, or no response, within the configured time."""

@@ -1,11 +1,10 @@
-"""Every SQL statement of the Store, for PostgreSQL, with its reason.
+"""The Store's SQL statements, for PostgreSQL.
 
 The owner comes first in every key and condition, so that no statement can reach another
-owner's rows (R12), and the ownership of an item is proved by the thread's row itself
-(R13). Parameters stand in the order that `store.py` gives them. `position` comes from a
-sequence, and breaks the ties of `created_at` by the order of insertion (R17). Payloads
-are passed and read as text: the driver must neither write nor read their JSON, whatever
-codecs a pool that was handed in has set.
+owner's rows (R12), except the purge of expired rows; the thread's row proves the owner
+of an item (R13). Parameters are in the order that `store.py` passes them. `position`
+comes from a sequence, and breaks ties of `created_at` by order of insertion (R17).
+Payloads are passed and read as text, so that a given pool's JSON codecs do not apply.
 """
 
 LOAD_THREAD = """
@@ -14,10 +13,10 @@ WHERE owner_id = $1 AND id = $2 AND deleted_at IS NULL
 """
 
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
-# emptied row, so that a stream which still runs cannot bring the thread back: the row
-# accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
-# changed means that it was refused. The last parameter says that the thread is new and
-# empty: it then leaves the data of a live row alone, as when a request is made twice.
+# empty row, so that a running stream cannot recreate the thread: the row accepts only a
+# thread newer than every save of the deleted one (R10); otherwise, no row changes. The
+# last parameter means that the thread is new and empty: it then keeps the data of an
+# existing row, so that a request can be repeated.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads AS thread (owner_id, id, created_at, data)
 VALUES ($1, $2, $3, $4::text::json)
@@ -42,7 +41,7 @@ WHERE thread.deleted_at IS NULL
     OR excluded.created_at > greatest(thread.newest_created_at, thread.created_at)
 """
 
-# Changes the row only if it still is what the last parameter says: nobody was faster
+# Compare and swap: changes the row only if its data still equals the last parameter
 # (R41).
 UPDATE_THREAD = """
 UPDATE chatkit_threads SET
@@ -59,16 +58,16 @@ def _in_both_orders(page: str) -> dict[str, str]:
     }
 
 
-# One row more than the page tells whether there is more (R19). A row that is larger than
-# its share of the page comes without its payload, which the Store then loads (R42).
+# One extra row tells whether more rows follow (R19). A row larger than its share of the
+# page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = _in_both_orders("""
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
 WHERE owner_id = $2 AND thread_id = $3
 ORDER BY created_at{desc}, position{desc} LIMIT $4
 """)
 
-# The cursor's place is looked up once, and the page is then one range of its index, in
-# order (R22). Where it has no rows, the Store asks whether there is such a cursor.
+# The cursor's position is looked up once, so that the page is one range of its index,
+# in order (R22). If the page is empty, the Store checks whether the cursor exists.
 NEXT_ITEMS = _in_both_orders("""
 SELECT id, CASE WHEN size <= $1 THEN data::text END FROM chatkit_items
 WHERE owner_id = $2 AND thread_id = $3 AND (created_at, position) {beyond} (
@@ -107,15 +106,14 @@ WHERE owner_id = $2 AND deleted_at IS NULL AND (created_at, position) {beyond} (
 ORDER BY created_at{desc}, position{desc} LIMIT $4
 """)
 
-# Finds a thread that was deleted, too: its emptied row still has its place (R20).
+# Also finds a deleted thread, whose empty row keeps its position (R20).
 FIND_THREAD = """
 SELECT id, '' FROM chatkit_threads WHERE owner_id = $1 AND id = $2
 """
 
-# The row is made only from the owner's own live thread: zero rows changed means that
-# there is none (R08). FOR SHARE makes a deletion of the thread wait until the item is
-# there to be deleted, and the item wait for a deletion that is under way (R10). An item
-# that the thread already has is updated where it stands (R05).
+# Inserts only into an existing thread of the owner; otherwise, no row changes (R08).
+# FOR SHARE makes a deletion of the thread wait until the item is inserted, and the
+# insert wait for a running deletion (R10). An existing item is updated in place (R05).
 SAVE_ITEM = """
 INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, data)
 SELECT thread.owner_id, thread.id, $1::text, $2::timestamptz, $3::text::json
@@ -130,9 +128,8 @@ SELECT id, data::text FROM chatkit_items
 WHERE owner_id = $1 AND thread_id = $2 AND id = $3
 """
 
-# The row stays, emptied, and refuses what a stream that is still running sends it
-# (R10). Its items go in a statement of their own, which sees those that were added
-# while this one waited.
+# The empty row remains, and rejects late writes of a running stream (R10). A separate
+# statement deletes the items: it also sees those inserted while this one waited.
 DELETE_THREAD = """
 UPDATE chatkit_threads SET deleted_at = $1, data = NULL
 WHERE owner_id = $2 AND id = $3 AND deleted_at IS NULL
@@ -142,8 +139,8 @@ DELETE_THREAD_ITEMS = """
 DELETE FROM chatkit_items WHERE owner_id = $1 AND thread_id = $2
 """
 
-# Each deletion takes a bounded number of expired rows of all owners with it, and
-# passes over those that another deletion is taking.
+# Each deletion also purges a limited number of expired rows, of all owners, and skips
+# those that another deletion is purging.
 PURGE_THREADS = """
 DELETE FROM chatkit_threads WHERE (owner_id, id) IN (
     SELECT owner_id, id FROM chatkit_threads WHERE deleted_at < $1
@@ -181,9 +178,9 @@ RECORD_MIGRATION = """
 INSERT INTO chatkit_migrations (version, name, runs_with) VALUES ($1, $2, $3)
 """
 
-# One process migrates at a time. The others try again instead of waiting inside the
-# statement, since CREATE INDEX CONCURRENTLY would wait for theirs. The number is
-# arbitrary, and the same for all versions of this code.
+# One process migrates at a time. The others retry instead of waiting in a statement,
+# for which CREATE INDEX CONCURRENTLY would wait. The number is arbitrary, and the same
+# for all versions of this code.
 LOCK_FOR_TRANSACTION = "SELECT pg_try_advisory_xact_lock(7165118200475331)"
 LOCK = "SELECT pg_try_advisory_lock(7165118200475331)"
 UNLOCK = "SELECT pg_advisory_unlock(7165118200475331)"

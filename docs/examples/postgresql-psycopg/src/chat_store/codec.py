@@ -1,9 +1,8 @@
-"""Turns ChatKit models into stored rows and back.
+"""Converts ChatKit models to stored rows and back.
 
 A payload is the SDK's model as JSON, written and read by the SDK's own types, so that
-an item type which a later SDK adds needs no change here. What JSON cannot hold is
-refused before anything is stored; what cannot be read back is named, without its
-content.
+item types of later SDKs need no change here. Values that JSON cannot represent are
+rejected before anything is stored. Errors name an unreadable row without its content.
 """
 
 import json
@@ -25,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_SDK = f"openai-chatkit {version('openai-chatkit')}"  # read here: it opens a file
+_SDK = f"openai-chatkit {version('openai-chatkit')}"  # read once: it opens a file
 
-# NaN and infinity are written as such, to be found; by default they become null. An
-# adapter of a list takes this setting, one of a model would take the model's.
+# Writes NaN and infinity as such, to detect them; by default, they become null. The
+# adapters are of lists, since an adapter of a model would use the model's settings.
 _CONFIG = ConfigDict(ser_json_inf_nan="constants", defer_build=True)
 
 THREAD: TypeAdapter[list[ThreadMetadata]] = TypeAdapter(
@@ -39,36 +38,36 @@ ATTACHMENT: TypeAdapter[list[Attachment]] = TypeAdapter(
     list[Attachment], config=_CONFIG
 )
 
-# U+0000 is stored as U+FFFD, which stands for it in HTML too: no database's own JSON
-# functions can give U+0000 as text. A real U+FFFD is stored as its escape.
+# U+0000 is stored as U+FFFD, which replaces it in HTML, too: no database's JSON
+# functions can return U+0000 as text. A real U+FFFD is stored as its escape.
 _NUL, _STAND_IN, _ESCAPED_STAND_IN = r"\u0000", "\ufffd", r"\ufffd"
 
-# Python reads no integer of more digits (sys.int_info.default_max_str_digits).
+# Python rejects integers of this length (sys.int_info.default_max_str_digits).
 _TOO_LONG = b"0" * 4301
 _ALL_DIGITS_0 = bytes.maketrans(b"0123456789", b"0000000000")
 
-# From 126 levels on, pydantic tries every kind of component at every level, without end.
+# Beyond 125 levels, pydantic's validation of unions practically never ends.
 _MAX_WIDGET_DEPTH = 100
 
 
 def prepare() -> None:
-    """Build what was left out at import, so that the first call need not."""
+    """Build the adapters, which the import of this module defers."""
     for adapter in (THREAD, ITEM, ATTACHMENT):
         adapter.rebuild()
 
 
 def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
-    """Write a model as the payload that is stored, without changing it.
+    """Return a model's payload.
 
     Args:
-        adapter: THREAD, ITEM or ATTACHMENT. THREAD leaves out the `items` of a
-            `Thread`, which the server passes to `save_thread` too.
+        adapter: THREAD, ITEM or ATTACHMENT. THREAD omits the `items` of a `Thread`,
+            which the server also passes to `save_thread`.
         value: The model.
-        name: What to call it in an error, such as "Item msg_1".
+        name: Its name in errors, such as "Item msg_1".
 
     Raises:
-        ValueError: The model holds what JSON cannot (a lone surrogate, NaN, infinity,
-            an object that is not JSON), or could not be read again.
+        ValueError: JSON cannot represent the model (a lone surrogate, NaN, infinity,
+            another object), or it could not be read again.
     """
     if isinstance(value, WidgetItem) and _is_too_deep(value.widget):
         raise ValueError(
@@ -92,11 +91,10 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
 
 
 def load(adapter: TypeAdapter[list[T]], payload: str, name: str) -> T:
-    """Read a model from its payload; fields that the SDK does not know are ignored.
+    """Read a model from its payload; fields unknown to the SDK are ignored.
 
     Raises:
-        UnreadableError: The payload is damaged, or of a type that this SDK does not
-            know.
+        UnreadableError: The payload is damaged, or its type is unknown to the SDK.
     """
     text = f"[{to_text(payload)}]"
     try:
@@ -104,7 +102,7 @@ def load(adapter: TypeAdapter[list[T]], payload: str, name: str) -> T:
         return model
     except ValidationError as error:
         kinds = {detail["type"] for detail in error.errors(include_input=False)}
-    except ValueError:  # not one value
+    except ValueError:  # not exactly one value
         kinds = {"json_invalid"}
     if kinds == {"json_invalid"}:
         # validate_json reads about 200 levels of nesting, dump_json writes about 250.
@@ -120,9 +118,9 @@ def load(adapter: TypeAdapter[list[T]], payload: str, name: str) -> T:
 def load_all(
     adapter: TypeAdapter[list[T]], rows: Sequence[tuple[str, str]], what: str
 ) -> list[T]:
-    """Read the models of a page; one that cannot be read is logged and left out.
+    """Read the models of a page; unreadable ones are logged and left out.
 
-    `rows` are ids and payloads, and `what` is what they are, such as "Item".
+    `rows` are ids and payloads; `what` is their name in errors, such as "Item".
     """
     with suppress(ValidationError):
         text = ",".join([to_text(payload) for _, payload in rows])
@@ -139,28 +137,28 @@ def load_all(
 
 
 def to_payload(text: str) -> str:
-    """Turn JSON text into the payload that stands for it in the database."""
+    """Convert JSON text to the payload that is stored."""
     if _STAND_IN in text:
         text = text.replace(_STAND_IN, _ESCAPED_STAND_IN)
     if _NUL in text:
-        # A backslash that is escaped itself begins no escape: set these aside.
+        # An escaped backslash does not begin an escape: set these aside.
         text = text.replace(r"\\", "\0").replace(_NUL, _STAND_IN).replace("\0", r"\\")
     return text
 
 
 def to_text(payload: str) -> str:
-    """Turn a payload back into JSON text."""
-    # The test takes a tenth of the time of a replacement that finds nothing.
+    """Convert a payload to JSON text."""
+    # The test takes a tenth of the time of a futile replacement.
     return payload.replace(_STAND_IN, _NUL) if _STAND_IN in payload else payload
 
 
 def sort_key(created_at: datetime, name: str) -> datetime:
-    """Turn a model's creation time into the instant that orders rows, in UTC.
+    """Convert a creation time, by which rows are ordered, to UTC.
 
-    A naive time is local time of this process, as the SDK's `datetime.now()` is.
+    A naive time is the local time of this process, like the SDK's `datetime.now()`.
 
     Raises:
-        ValueError: The instant lies outside the years 1 to 9999 in UTC.
+        ValueError: The time is outside the years 1 to 9999 in UTC.
     """
     try:
         return created_at.astimezone(UTC)
@@ -178,7 +176,7 @@ def _is_too_deep(widget: object) -> bool:
 
 
 def _children(component: object) -> list[object]:
-    # Most components have none, and pydantic takes its time to say so.
+    # Most components have none, and pydantic's `getattr` is slow to fail.
     children: object = getattr(component, "__dict__", {}).get("children") or []
     return cast(list[object], children) if isinstance(children, list) else [children]
 
@@ -201,7 +199,7 @@ def _has_constants(payload: bytes) -> bool:
         json.loads(payload, parse_constant=_refuse)
     except ValueError:
         return True
-    return False  # the words stand in a text
+    return False  # the words are in a string
 
 
 def _refuse(constant: str) -> NoReturn:

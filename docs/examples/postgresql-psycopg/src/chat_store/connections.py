@@ -1,4 +1,4 @@
-"""PostgreSQL's connections, by psycopg and its pool."""
+"""Connections to PostgreSQL, by psycopg and its pool."""
 
 import re
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ DRIVER_ERRORS = (psycopg.Error,)
 _CONNECTION_FAILURE = "08006"
 _REFUSALS = ("authentication failed", "does not exist", "pg_hba.conf", "certificate")
 
-_RETRY_INTERVAL = 1.0  # of the pool, to reach a server that is away; in seconds
+_RETRY_INTERVAL = 1.0  # seconds between the pool's attempts to reconnect
 
 
 class DriverOptions(TypedDict, total=False):
-    """What `ChatStore(url, …)` passes on to the driver.
+    """The driver's options of `ChatStore(url, …)`.
 
     Attributes:
-        pool: A pool of yours to use instead of a URL; it is neither opened nor closed.
-        prepared_statements: Whether the server keeps prepared statements. Unless given,
-            it does where there is no pooler, which may run one client's for another.
+        pool: Your pool, instead of a URL; the Store neither opens nor closes it.
+        prepared_statements: Whether to use prepared statements. The default is yes, but
+            not with a pooler, which may run one client's for another.
     """
 
     pool: Pool | None
@@ -37,7 +37,7 @@ class DriverOptions(TypedDict, total=False):
 
 
 class Connection:
-    """A connection, for the time of a call, whatever its pool has set it to."""
+    """A connection, acquired for one call; works with any settings of a given pool."""
 
     def __init__(self, raw: AsyncConnection[Any]) -> None:
         self.raw = raw
@@ -61,11 +61,11 @@ class Connection:
         await self.raw.execute(script.encode())
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
-        """Begin a transaction, which ends with the block."""
+        """Return a transaction, as a context manager."""
         return self.raw.transaction()
 
     async def close(self) -> None:
-        """Close the connection at once, whatever it is doing."""
+        """Close the connection immediately, even during a statement."""
         await self.raw.close()
 
 
@@ -73,10 +73,10 @@ class Connections:
     """A bounded pool of connections.
 
     Args:
-        url: As libpq reads it; None where a pool is given.
-        size: The most connections.
-        timeout: How long it may take to connect, in seconds, and half of that what is
-            sent may stay without an acknowledgement, where the URL does not say.
+        url: In libpq's format; None if a pool is given.
+        size: The maximum number of connections.
+        timeout: The time limit for connecting, in seconds, and half of that for TCP
+            acknowledgements; options of the URL take precedence.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class Connections:
             raise ValueError(_unreadable(self._url, str(error))) from None
         defaults = {
             "connect_timeout": max(2, round(timeout)),
-            # Load balancers drop what is idle for some minutes.
+            # Load balancers drop connections that are idle for some minutes.
             "keepalives_idle": 60,
             "keepalives_interval": 10,
-            # A call whose connection was cut silently has time for another.
+            # Leaves a call whose connection was cut silently time to retry.
             "tcp_user_timeout": round(timeout * 500),
         }
         self._settings: dict[str, Any] = {
@@ -113,13 +113,13 @@ class Connections:
         }
 
     async def open(self) -> None:
-        """Open the pool, unless one was given; raises where nobody answers."""
+        """Open the pool, unless one was given; raises if no server responds."""
         if self._given is not None:
             return
-        # The pool connects in the background, and does not say what went wrong.
+        # The pool connects in the background, and does not report errors.
         async with await AsyncConnection.connect(self._url, **self._settings) as first:
             [(pid,)] = await (await first.execute("SELECT pg_backend_pid()")).fetchall()
-            # A pooler tells its clients another process than the one that serves them.
+            # A pooler reports another process id than that of the server.
             if self._prepares is None and pid != first.info.backend_pid:
                 self._settings["prepare_threshold"] = None
         self._pool = AsyncConnectionPool[Any](
@@ -127,7 +127,7 @@ class Connections:
             kwargs=self._settings,
             min_size=1,
             max_size=self._size,
-            # By default it waits ever longer between attempts to reach a server.
+            # By default, the interval between attempts to reconnect grows.
             reconnect_timeout=_RETRY_INTERVAL,
             open=False,
         )
@@ -140,16 +140,16 @@ class Connections:
             await pool.close()
 
     async def acquire(self) -> Connection:
-        """Wait for a connection of the pool, however long that takes."""
+        """Wait for a connection of the pool, without a time limit."""
         assert self._pool is not None
         while True:
-            # When attempts to reconnect have failed, the pool begins new ones only for
-            # callers that come after that: come again.
+            # After failed attempts to reconnect, the pool makes new ones only for new
+            # callers, so this asks again.
             with suppress(PoolTimeout):
                 return Connection(await self._pool.getconn(_RETRY_INTERVAL))
 
     async def release(self, connection: Connection) -> None:
-        """Give a connection back, after a commit where its pool has begun a transaction."""
+        """Commit if the pool has begun a transaction, and return the connection."""
         assert self._pool is not None
         if connection.raw.pgconn.transaction_status != TransactionStatus.IDLE:
             await connection.raw.commit()
@@ -158,13 +158,13 @@ class Connections:
     async def discard(self, connection: Connection) -> None:
         """Close a connection, and let the pool replace it."""
         assert self._pool is not None
-        if connection.raw.broken:  # what has cut it may have cut others, silently
+        if connection.raw.broken:  # others may have been cut silently
             await self.expire()
         await connection.close()
         await self._pool.putconn(connection.raw)
 
     async def expire(self) -> None:
-        """Replace all connections, but for those of a pool that was given."""
+        """Replace all connections, except those of a given pool."""
         if self._given is None and self._pool is not None:
             await self._pool.drain()
 
@@ -181,19 +181,18 @@ def _unreadable(url: str, message: str) -> str:
 
 
 def sqlstate(error: Exception) -> str:
-    """Return the SQLSTATE of a driver's error, or "" for a mistake of the client's."""
+    """Return the SQLSTATE of a driver's error, or "" for a client's own error."""
     if state := getattr(error, "sqlstate", None):
         return str(state)
-    # psycopg's own errors have none: a lost connection is an OperationalError, behind
-    # PgBouncer also an InternalError, and so is one that cannot be made. Those that a
-    # server refuses for good are told by their text; in another language they are tried
-    # again in vain.
+    # psycopg's own errors have none: a lost or failed connection is an
+    # OperationalError, or an InternalError with PgBouncer. Permanent refusals are
+    # recognized by their text; in another language, they are retried in vain.
     is_lost = isinstance(error, (psycopg.OperationalError, psycopg.InternalError))
     is_refused = any(reason in str(error) for reason in _REFUSALS)
     return _CONNECTION_FAILURE if is_lost and not is_refused else ""
 
 
 def message(error: Exception) -> str:
-    """Return what the server or libpq says, without the detail that quotes rows."""
+    """Return the server's or libpq's message, without the detail that quotes rows."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     return primary or str(error).partition("\n")[0]

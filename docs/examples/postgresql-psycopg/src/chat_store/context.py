@@ -1,7 +1,7 @@
-"""Who is asking, and so who owns the rows.
+"""The request context, and the owner of the rows.
 
-Make one RequestContext for each HTTP request, from what your authentication has proved,
-and pass it to `ChatKitServer.process`. The Store hands it to every method.
+Create a RequestContext for each HTTP request, from the authenticated user, and pass it
+to `ChatKitServer.process`, which passes it to every method of the Store.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class RequestContext:
     """One request to the ChatKit server.
 
     Attributes:
-        user_id: The user who asks; every row that the request touches is theirs.
-        request_id: What tells this request from others, and stays the same when the
-            client tries again; None where nothing needs it.
+        user_id: The authenticated user, who owns all rows of the request.
+        request_id: Identifies the request, and is the same when the client retries it.
+            Optional.
     """
 
     user_id: str
@@ -24,7 +24,7 @@ class RequestContext:
 
 
 def owner_id(context: RequestContext) -> str:
-    """Tell whose rows a request may see and change (R15).
+    """Return the owner of the rows that a request may read and change (R15).
 
     Args:
         context: The request.

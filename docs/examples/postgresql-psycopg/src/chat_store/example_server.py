@@ -1,12 +1,12 @@
-"""A ChatKit server to try the Store with: FastAPI, no model, no API key.
+"""A ChatKit server for trying the Store: FastAPI, no model, no API key.
 
     python -m chat_store.example_server
 
-It answers from a script; say "widget" or "tool" to get one. Copy from it what you need into a
-server of your own, except `context_from`, which believes whatever a request says of itself.
+Its answers are scripted; send "widget" or "tool" to get one. Copy what you need to your
+server, except `context_from`, which trusts unauthenticated requests.
 
-This file is an extra: it came with the answer store_example_server, and
-`copier update -d store_example_server=false` deletes it, with your edits.
+This file is an extra: `copier update -d store_example_server=false` deletes it,
+including your edits.
 """
 
 import argparse
@@ -48,16 +48,16 @@ from pydantic import ValidationError
 from . import ChatStore, RequestContext
 from .web import read_body, respond
 
-WORD_DELAY = 0.05  # seconds, so that there is time to press Stop
+WORD_DELAY = 0.05  # seconds, to leave time for pressing Stop
 
 
 class NoAttachments(AttachmentStore[RequestContext]):
-    """Refuses files."""
+    """Rejects files."""
 
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        raise ValueError("This server takes no attachments")
+        raise ValueError("This server does not accept attachments")
 
     async def delete_attachment(
         self, attachment_id: str, context: RequestContext
@@ -66,7 +66,7 @@ class NoAttachments(AttachmentStore[RequestContext]):
 
 
 class ExampleServer(ChatKitServer[RequestContext]):
-    """Answers from a script, where your own server asks a model."""
+    """Gives scripted answers instead of calling a model."""
 
     def __init__(self, store: ChatStore) -> None:
         super().__init__(store, NoAttachments())
@@ -77,7 +77,7 @@ class ExampleServer(ChatKitServer[RequestContext]):
         input_user_message: UserMessageItem | None,
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
-        if input_user_message is None:  # the client has run the tool that we called
+        if input_user_message is None:  # the client has run the tool
             items = await self.store.load_thread_items(
                 thread.id, None, 1, "desc", context
             )
@@ -85,7 +85,7 @@ class ExampleServer(ChatKitServer[RequestContext]):
             answer = f"Your side says: {str(output)[:80]}."
         else:
             text = " ".join(part.text for part in input_user_message.content)
-            # The SDK saves the thread when it has changed.
+            # The SDK saves a changed thread.
             thread.title = thread.title or text[:40]
             if "widget" in text.lower():
                 fields = self.new_item("message", thread, context)
@@ -109,7 +109,7 @@ class ExampleServer(ChatKitServer[RequestContext]):
     async def say(
         self, text: str, thread: ThreadMetadata, context: RequestContext
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Stream a message word by word, as a model does."""
+        """Stream a message word by word, like a model."""
         empty = [AssistantMessageContent(text="")]
         fields = self.new_item("message", thread, context)
         message = AssistantMessageItem(**fields, content=empty)
@@ -153,9 +153,9 @@ class ExampleServer(ChatKitServer[RequestContext]):
         feedback: FeedbackKind,
         context: RequestContext,
     ) -> None:
-        """Keep thumbs up and down in the thread's metadata, which clients never see.
+        """Store feedback in the thread's metadata, which clients cannot read.
 
-        Each item has a key of its own: what is changed at once is merged key by key.
+        Each item has its own key, since concurrent changes are merged by key.
         """
         thread = await self.store.load_thread(thread_id, context)
         for item_id in item_ids:
@@ -165,8 +165,8 @@ class ExampleServer(ChatKitServer[RequestContext]):
     async def transcribe(
         self, audio_input: AudioInput, context: RequestContext
     ) -> TranscriptionResult:
-        """Refuse speech."""
-        raise ValueError("This server understands no speech")
+        """Reject speech."""
+        raise ValueError("This server does not support speech")
 
     def new_item(
         self, kind: StoreItemType, thread: ThreadMetadata, context: RequestContext
@@ -189,7 +189,7 @@ def card(line: str) -> DynamicWidgetRoot:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     url = os.environ.get("CHAT_STORE_URL", "postgresql://localhost/chat")
-    # auto_migrate suits an example. Where several processes serve, run
+    # auto_migrate suits an example. In production, run
     # `python -m chat_store migrate` at deployment instead.
     async with ChatStore(url, auto_migrate=True) as store:
         app.state.server = ExampleServer(store)
@@ -200,9 +200,9 @@ app = FastAPI(lifespan=lifespan)
 
 
 def context_from(request: Request, body: bytes) -> RequestContext:
-    """NOT FOR PRODUCTION: anybody can send any header, and so be anybody.
+    """NOT FOR PRODUCTION: clients can impersonate any user with a header.
 
-    A real server takes the user from its authentication: a verified session or token.
+    In production, take the user from a verified session or token.
     """
     return RequestContext(
         user_id=request.headers.get("x-user-id", ""),
@@ -214,7 +214,7 @@ async def chatkit(request: Request) -> Response:
     body = await read_body(request)
     try:
         context = context_from(request, body)
-    except ValidationError:  # a context may check itself when it is made
+    except ValidationError:  # the context may validate itself
         raise HTTPException(401) from None
     return await respond(request.app.state.server, body, context)
 
@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    # Without a limit, uvicorn waits for open streams until it is killed.
+    # Without this limit, uvicorn waits for open streams indefinitely.
     uvicorn.run(
         app, host=arguments.host, port=arguments.port, timeout_graceful_shutdown=5
     )

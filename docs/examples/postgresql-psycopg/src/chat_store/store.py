@@ -1,8 +1,8 @@
-"""ChatStore: what a ChatKit server asks of its Store.
+"""ChatStore: an implementation of ChatKit's `Store`.
 
-Each method checks its arguments, asks `context.py` for the owner, takes a statement,
-hands it to `database.py` and gives the rows to `codec.py`. The SDK's methods stand in
-the SDK's order. To add to them, subclass ChatStore in a module of your own.
+Each method checks its arguments, gets the owner from `context.py`, passes a statement
+to `database.py` and the rows to `codec.py`. The SDK's methods are in the SDK's order.
+To extend them, subclass ChatStore in your own module.
 """
 
 import asyncio
@@ -32,33 +32,33 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TOMBSTONE_LIFETIME = timedelta(days=7)
-"""How long a deleted thread's id refuses late writes, such as a running stream's."""
+"""How long a deleted thread's id rejects late writes, such as a running stream's."""
 
 
 class ChatStore(Store[RequestContext]):
     """A ChatKit Store. One object serves a whole process, from any number of tasks.
 
-    In every method, `context` is the request: `owner_id(context)` owns the rows, and
-    nobody else's are seen or changed. A context without an owner raises `OwnerError`.
-    Loading what is absent or another owner's raises `NotFoundError`, deleting it does
-    nothing. Arguments that are saved are not changed. What cannot be stored raises
-    `ValueError`: an id that is no key (see `keys.py`), content that is not JSON, or too
-    much of it. Every method that asks the database can raise `DatabaseError`.
+    Every method reads and changes only rows of `owner_id(context)`; a context without
+    an owner raises `OwnerError`. Loading a row that is missing or belongs to another
+    owner raises `NotFoundError`; deleting it does nothing. Arguments are not changed.
+    A `ValueError` is raised for an id that is not a key (see `keys.py`), and for
+    content that is not JSON or is too large. Every method that uses the database can
+    raise `DatabaseError`.
 
     Args:
-        url: Where the database is; by default the environment variable CHAT_STORE_URL.
-        auto_migrate: Whether `open` brings the tables up to date. Meant for tests and
-            for SQLite; elsewhere run `python -m chat_store migrate` at deployment.
-        max_page_size: The most rows of one page, whatever a client asks for.
-        max_page_bytes: About the most JSON of one page, which ends before it has more;
-            but a page has at least one row.
-        max_item_bytes: The most JSON of a thread, an item or an attachment.
-        write_timeout: The longest wait for a write, in seconds, also while the caller
-            is being cancelled.
-        options: What `DatabaseOptions` in `database.py` lists.
+        url: The database's URL; by default the environment variable CHAT_STORE_URL.
+        auto_migrate: Whether `open` brings the tables up to date. For tests and SQLite;
+            otherwise, run `python -m chat_store migrate` at deployment.
+        max_page_size: The maximum number of rows of a page, whatever a client requests.
+        max_page_bytes: The approximate maximum size of a page's JSON, in bytes. A page
+            has at least one row.
+        max_item_bytes: The maximum JSON of a thread, item or attachment, in bytes.
+        write_timeout: The longest wait for a write, in seconds, also after the caller
+            was cancelled.
+        options: See `DatabaseOptions` in `database.py`.
 
     Raises:
-        ValueError: No URL, or one or an option that this Store cannot use.
+        ValueError: The URL is missing, or the URL or an option is invalid.
     """
 
     def __init__(
@@ -92,18 +92,18 @@ class ChatStore(Store[RequestContext]):
         self._is_open = False
         self._closing: asyncio.Task[None] | None = None
         self._exit = AsyncExitStack()  # disconnects the open Store
-        self._users = 0  # blocks of `connected`, of which the open Store is one
+        self._users = 0  # blocks of `connected`; the open Store is one
         self._opened_in: tuple[asyncio.AbstractEventLoop | None, int] = (None, 0)
         self._lock = asyncio.Lock()  # held while connecting and disconnecting
 
     # --- open and close
 
     async def open(self) -> None:
-        """Connect, and check that the tables fit this code. An open Store stays so.
+        """Connect, and check that the tables fit this code. May be repeated.
 
         Raises:
-            SchemaError: The tables are outdated or too new; the message says what to
-                run.
+            SchemaError: The tables are outdated or too new; the message names the
+                remedy.
             DatabaseError: The database cannot be reached.
         """
         while self._closing is not None:
@@ -116,17 +116,16 @@ class ChatStore(Store[RequestContext]):
             if self._auto_migrate:
                 await apply_pending(database)
             await require_current(database)
-            if not self._is_open:  # or another task was faster
+            if not self._is_open:  # or another task has opened it
                 self._is_open = True
                 self._exit = stack.pop_all()
 
     async def close(self) -> None:
-        """Finish the writes under way, then disconnect; safe to call twice.
+        """Finish running writes, then disconnect; safe to call twice.
 
-        Tasks that have used the Store and still run may go on writing for a moment:
-        when a server shuts down, its streams are cancelled and the Store is closed at
-        once, and only then does the SDK save the partial answers. All of this is done
-        although the caller is cancelled.
+        Tasks that use the Store may write for a short time longer: when a server shuts
+        down, it cancels its streams and closes the Store immediately, and then the SDK
+        saves the partial answers. A cancellation of the caller interrupts none of this.
         """
         if self._is_open and self._closing is None:
             self._require_same_loop()
@@ -154,14 +153,14 @@ class ChatStore(Store[RequestContext]):
 
     @asynccontextmanager
     async def connected(self) -> AsyncGenerator[Database, None]:
-        """Keep the database connected for a block, whether the Store is open or not.
+        """Connect to the database for a block, whether the Store is open or not.
 
-        For work beside the SDK's methods, such as migrations and exports.
+        For tasks other than the SDK's methods, such as migrations and exports.
         """
         if self._is_open or self._users:
             self._require_same_loop()
         else:
-            # A lock belongs to its loop, and each `asyncio.run` has another.
+            # A lock belongs to one event loop; each `asyncio.run` creates a new loop.
             here = (asyncio.get_running_loop(), os.getpid())
             if self._opened_in != here:
                 self._opened_in, self._lock = here, asyncio.Lock()
@@ -187,10 +186,10 @@ class ChatStore(Store[RequestContext]):
     async def migrate(
         self, on_progress: Callable[[str], None] | None = None
     ) -> list[str]:
-        """Bring the tables up to date; safe while others do the same.
+        """Bring the tables up to date; safe to run concurrently.
 
         Args:
-            on_progress: Is given the name of each migration before it is applied.
+            on_progress: Called with the name of each migration before it is applied.
 
         Returns:
             The names of the migrations that this call applied.
@@ -240,17 +239,16 @@ class ChatStore(Store[RequestContext]):
     async def save_thread(
         self, thread: ThreadMetadata, context: RequestContext
     ) -> None:
-        """Insert or update a thread's metadata; a saved thread keeps its place.
+        """Insert or update a thread's metadata; updates keep its position.
 
-        Of a thread that this Store has loaded or saved before, what has changed since
-        is written (see `merge.py`). Of other objects, a `ThreadMetadata` replaces the
-        row, and a `Thread`, which the SDK makes for a new thread, changes the fields
-        that are not empty. An object without any never changes a row that is there, as
-        when a request is made a second time. The items of a `Thread` are not stored.
+        If this Store has loaded or saved the object before, only its changes since are
+        written (see `merge.py`). Otherwise, a `ThreadMetadata` replaces the row, and a
+        `Thread`, which the SDK creates for a new thread, changes the fields that are
+        not empty. An empty object never changes an existing row, so that a request can
+        be repeated. The items of a `Thread` are not stored.
 
         Raises:
-            NotFoundError: The thread was deleted, and this object's `created_at` is not
-                newer.
+            NotFoundError: The thread was deleted, and `created_at` is not newer.
             UnreadableError: The row was changed meanwhile and does not validate.
         """
         owner = owner_id(context)
@@ -275,9 +273,9 @@ class ChatStore(Store[RequestContext]):
         """Load a page of a thread's items, in the order of creation.
 
         Args:
-            thread_id: The thread; absent or another owner's, the page is empty.
-            after: The id of the item to continue behind, or None for the first page.
-            limit: The most items, from 1; more than `max_page_size` is cut to it.
+            thread_id: The thread; if missing or another owner's, the page is empty.
+            after: The id of the item before the page, or None for the first page.
+            limit: The maximum number of items, from 1; `max_page_size` caps it.
             order: "asc" for oldest first, "desc" for newest first.
             context: The request.
 
@@ -286,7 +284,7 @@ class ChatStore(Store[RequestContext]):
 
         Raises:
             NotFoundError: The thread has no item `after`.
-            ValueError: `limit` or `order` is none of the above.
+            ValueError: `limit` or `order` is invalid.
         """
         limit, share = self._page_size(limit, order)
         owner = owner_id(context)
@@ -344,11 +342,11 @@ class ChatStore(Store[RequestContext]):
     ) -> Page[ThreadMetadata]:
         """Load a page of the owner's threads; arguments as for `load_thread_items`.
 
-        A page may continue behind a thread that was deleted meanwhile.
+        `after` may be a thread that was deleted meanwhile.
 
         Raises:
             NotFoundError: The owner has no thread `after`.
-            ValueError: `limit` or `order` is not valid.
+            ValueError: `limit` or `order` is invalid.
         """
         limit, share = self._page_size(limit, order)
         owner = owner_id(context)
@@ -366,20 +364,19 @@ class ChatStore(Store[RequestContext]):
         threads = codec.load_all(codec.THREAD, rows, "Thread")
         payloads = dict(rows)
         for thread in threads:
-            if thread.id in payloads:  # or somebody has edited the row
+            if thread.id in payloads:  # or the row was edited by hand
                 self._remember(thread, owner, payloads[thread.id])
         return Page(data=threads, has_more=last is not None, after=last)
 
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
     ) -> None:
-        """Append an item to a thread, or update the one that has its id in place.
+        """Append an item to a thread, or update the item with the same id in place.
 
-        The placeholder id of chat-completions models is replaced by a new id in what
-        is stored.
+        The placeholder id of chat-completions models is stored as a new id.
 
         Raises:
-            NotFoundError: The thread is absent, deleted or another owner's.
+            NotFoundError: The thread is missing, deleted or another owner's.
         """
         if item.id == PLACEHOLDER_ID:
             thread = ThreadMetadata(id=thread_id, created_at=item.created_at)
@@ -413,12 +410,11 @@ class ChatStore(Store[RequestContext]):
         return codec.load(codec.ITEM, _one(rows, name), name)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
-        """Delete a thread and its items in one step.
+        """Delete a thread and its items in one transaction.
 
-        What is left is the thread's row without its data: a stream that is still
-        running meets it and cannot bring the thread back. Such rows are deleted after
-        TOMBSTONE_LIFETIME. The thread's attachments stay, to be deleted together with
-        their files.
+        An empty row remains for TOMBSTONE_LIFETIME, so that a running stream cannot
+        recreate the thread. The thread's attachments are kept, to be deleted together
+        with their files.
         """
         owner = owner_id(context)
         if not is_key(thread_id):
@@ -452,7 +448,7 @@ class ChatStore(Store[RequestContext]):
         self, owner: str, statement: str, *params: str | int
     ) -> list[tuple[str, Any]]:
         self._begin_call()
-        # An id that cannot be a key was never stored; the database is not asked.
+        # An id that cannot be a key was never stored, so no query is needed.
         if not all(is_key(param) for param in params if isinstance(param, str)):
             return []
         return await self._database.read(statement, params, owner=owner)
@@ -480,17 +476,17 @@ class ChatStore(Store[RequestContext]):
     async def _fill(
         self, rows: list[tuple[str, Any]], limit: int, load: str, *scope: str
     ) -> tuple[list[tuple[str, str]], str | None]:
-        # Gives a page's rows, and the last one's id if there are more, readable or not.
-        # A row that is larger than its share has come without its payload (R42).
+        # Returns a page's rows, and the last one's id if more follow, readable or not.
+        # A row that is larger than its share comes without its payload (R42).
         page: list[tuple[str, str]] = []
         size, has_more = 0, len(rows) > limit
         for row_id, payload in rows[:limit]:
             if payload is None:
                 found = await self._read(scope[0], load, *scope, row_id)
-                if not found:  # it was deleted meanwhile
+                if not found:  # deleted meanwhile
                     continue
                 payload = found[0][1]
-            # A row that somebody has damaged may hold what cannot be encoded.
+            # A damaged row may contain characters that cannot be encoded.
             size += len(payload.encode(errors="replace"))
             if page and size > self._max_page_bytes:
                 logger.warning(
@@ -512,7 +508,7 @@ class ChatStore(Store[RequestContext]):
         return payload
 
     def _page_size(self, limit: int, order: str) -> tuple[int, int]:
-        # Gives the most rows, and how large they may be to come with the page.
+        # Returns the maximum number of rows, and the bytes of payload for each.
         if order not in statements.FIRST_ITEMS:
             raise ValueError(f"order must be 'asc' or 'desc', not {show(order)}")
         if limit < 1:

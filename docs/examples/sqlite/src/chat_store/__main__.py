@@ -14,8 +14,8 @@ def main() -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 for success, 1 where the tables do not fit this code or the
-        database cannot be reached, 2 where the command line or the URL is wrong, 130
+        The exit status: 0 for success, 1 if the tables do not fit this code or the
+        database cannot be reached, 2 if the command line or the URL is invalid, 130
         after an interruption.
     """
     arguments = _make_parser().parse_args()
@@ -43,33 +43,33 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     database = Parser(add_help=False)
     database.add_argument(
-        "--url", help="the database; by default the environment variable CHAT_STORE_URL"
+        "--url", help="the database's URL (default: the variable CHAT_STORE_URL)"
     )
     database.add_argument(
         "--pool-timeout",
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="how long to wait for a database that is away or locked; by default 10",
+        help="how long to wait if the database is unreachable or locked (default: 10)",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser(
         "migrate",
         parents=[database],
         help="bring the tables up to date",
-        description="Bring the tables up to date. It is safe to run this again, after an "
-        "interruption too, and in several places at once.",
+        description="Bring the tables up to date. This is safe to repeat, after an "
+        "interruption, too, and to run in several processes at the same time.",
     ).add_argument(
         "--sql",
         action="store_true",
-        help="print the SQL that is missing instead of running it",
+        help="print the pending SQL instead of running it",
     )
     commands.add_parser(
         "status",
         parents=[database],
         help="show the versions of the tables and of this code",
         description="Show the versions of the tables and of this code. The exit status is 1 "
-        "where they do not fit.",
+        "if they do not fit.",
     )
     return parser
 
@@ -97,7 +97,7 @@ async def _status(store: ChatStore) -> int:
     for migration in status.pending:
         print(f"pending: {migration.name}")
     if is_exposed:
-        print("warning: what is sent to the database crosses a network without TLS")
+        print("warning: the connection to the database crosses a network without TLS")
     print(status.problem or "The tables fit this code.")
     return 1 if status.problem else 0
 

@@ -1,4 +1,4 @@
-"""What the command lines of this package share."""
+"""The parser of this package's command lines."""
 
 import argparse
 import re
@@ -10,5 +10,5 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with the status 2."""
-        # argparse quotes what it does not understand, which may be a URL.
+        # argparse quotes unknown arguments, which may be URLs.
         super().error(re.sub(r"://\S*@", "://***@", message))

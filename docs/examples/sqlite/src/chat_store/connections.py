@@ -1,8 +1,8 @@
-"""SQLite's connections, used on threads, so that the event loop never waits.
+"""Connections to SQLite, on threads, so that the event loop never blocks.
 
-A thread takes all calls that wait, runs them in one transaction and then answers them
-together. So writes that come at the same time share one commit, and each is
-acknowledged once it is on disk.
+A thread takes all waiting calls, runs them in one transaction and then returns their
+results together. So concurrent writes share a commit, and each is acknowledged once it
+is on disk.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from typing import Any, TypeAlias, TypeVar
 T = TypeVar("T")
 
 MEMORY = ":memory:"
-"""The path of a database in memory. It lives in its only connection."""
+"""The path of a database in memory, which exists only in its one connection."""
 
 _Call: TypeAlias = "tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]"
 
-_MAX_BATCH = 64  # calls in a transaction, so that the first does not wait long
+_MAX_BATCH = 64  # calls in a transaction, to limit the wait of the first
 
 
 class Workers:
-    """Threads that run calls, each with a connection of its own.
+    """Threads that run calls, each with its own connection.
 
     Args:
-        connect: Makes a connection.
-        threads: The most threads.
+        connect: Opens a connection.
+        threads: The maximum number of threads.
         begin: The statement that begins a transaction.
-        at_once: How many calls may be answered in one iteration of the event loop.
+        at_once: How many results one iteration of the event loop may deliver.
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class Workers:
         """Call a function on a thread, in a transaction.
 
         Returns:
-            What the function returns, once the transaction is committed.
+            The function's result, once the transaction is committed.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((function, future))
-        if len(self._waiting) == 1:  # otherwise a thread is about to take them all
+        if len(self._waiting) == 1:  # otherwise, a thread will take it
             self._executor.submit(self._work)
         return await future
 
     async def end(self) -> None:
-        """Run the calls that wait, and end the threads; the connections stay."""
+        """Run the waiting calls, and end the threads; connections remain open."""
         executor = self._executor
         self._executor = ThreadPoolExecutor(self.threads, "chat_store")
         await asyncio.to_thread(executor.shutdown)
 
     def acquire(self) -> sqlite3.Connection:
-        """Take an idle connection, or make one."""
+        """Return an idle connection, or open one."""
         with contextlib.suppress(IndexError):
             return self.idle.pop()
         return self._connect()
@@ -95,15 +95,15 @@ class Workers:
         return calls
 
     def _answer(self, calls: list[_Call]) -> list[tuple[asyncio.Future[Any], Any]]:
-        # Each future with what its function returned or raised.
+        # Returns each future with its function's result or exception.
         try:
             results = self._transact(calls)
         except Exception as error:  # noqa: BLE001
             if code(error) == sqlite3.SQLITE_BUSY:
-                # Those that came meanwhile have waited for the same lock.
+                # Later calls have waited for the same lock.
                 calls += self._take(len(self._waiting))
             elif len(calls) > 1:
-                # One failed, and all were rolled back. It must not fail the others.
+                # One failed, and all were rolled back. Run each by itself.
                 return [answer for call in calls for answer in self._answer([call])]
             results = [error] * len(calls)
         return [(future, result) for (_, future), result in zip(calls, results)]
@@ -122,7 +122,7 @@ class Workers:
                 connection.rollback()
                 self.idle.append(connection)
                 raise
-            # The idle ones are probably broken, too.
+            # The idle connections are probably broken, too.
             self.idle.append(connection)
             self.disconnect()
             if not retry:
@@ -133,12 +133,12 @@ class Workers:
 
 
 def connect(path: str, synchronous: str, timeout: float) -> sqlite3.Connection:
-    """Connect to a file that exists, or to a new database in memory.
+    """Connect to an existing file, or to a new database in memory.
 
     Args:
         path: The file, or MEMORY.
-        synchronous: SQLite's setting of that name, "full" or "normal".
-        timeout: How long to wait for another process that writes, in seconds.
+        synchronous: SQLite's setting, "full" or "normal".
+        timeout: How long to wait for a lock of another process, in seconds.
     """
     deadline = time.monotonic() + timeout
     connection = sqlite3.connect(
@@ -153,7 +153,7 @@ def connect(path: str, synchronous: str, timeout: float) -> sqlite3.Connection:
             time.sleep(0.02)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
-        # What people have deleted is overwritten in the file.
+        # Deleted content is overwritten in the file.
         connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection.close()
@@ -162,12 +162,12 @@ def connect(path: str, synchronous: str, timeout: float) -> sqlite3.Connection:
 
 
 def code(error: Exception) -> int:
-    """Give SQLite's primary result code; SQLITE_OK for an error that is not SQLite's."""
+    """Return SQLite's primary result code; SQLITE_OK for errors of other origin."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
 
 
 def _try_to_enable_wal(connection: sqlite3.Connection, deadline: float) -> bool:
-    # SQLite does not wait for others that do it at the same moment.
+    # SQLite does not wait for processes that do this at the same time.
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -178,7 +178,7 @@ def _try_to_enable_wal(connection: sqlite3.Connection, deadline: float) -> bool:
 
 
 def _is_broken(error: Exception) -> bool:
-    # A ProgrammingError is Python's: the connection is closed.
+    # Python raises ProgrammingError if the connection is closed.
     codes = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
     return isinstance(error, sqlite3.ProgrammingError) or code(error) in codes
 

@@ -1,8 +1,8 @@
-"""Talks to SQLite, through the standard library's `sqlite3`.
+"""Runs statements on SQLite, with the standard library's `sqlite3`.
 
 URLs: `sqlite:///chat.db` is relative to the working directory,
 `sqlite:////var/lib/chat.db` is absolute, and `sqlite://` is a private database in
-memory, for tests, which lives as long as its ChatStore object. Any number of processes
+memory, for tests, which exists as long as its ChatStore object. Any number of processes
 may share a file on a local disk. The first migration creates it.
 """
 
@@ -31,15 +31,15 @@ _READS_OF_AN_OWNER = 16  # at the same time
 
 
 class DatabaseOptions(TypedDict, total=False):
-    """What `ChatStore(url, …)` passes on to the database.
+    """The database's options of `ChatStore(url, …)`.
 
     Attributes:
-        pool_size: How many threads read at the same time; 2 unless given.
+        pool_size: The number of threads that read (default: 2).
         pool_timeout: How long a read waits for a free thread, and a write for another
-            process that is writing, in seconds; 10 unless given.
-        synchronous: "full", the default: what was acknowledged survives a power cut and
+            writing process, in seconds (default: 10).
+        synchronous: "full", the default: acknowledged writes survive a power failure or
             a crash of the operating system. "normal": writes do not wait for the disk,
-            so the last of them may be lost then, though not by a crash of the process.
+            so the last of them may be lost then, but not by a crash of the process.
     """
 
     pool_size: int
@@ -50,7 +50,7 @@ class DatabaseOptions(TypedDict, total=False):
 class Database:
     """A SQLite database.
 
-    Its options are those of `DatabaseOptions`. A ValueError says what cannot be used.
+    The options are those of `DatabaseOptions`; invalid ones raise a ValueError.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Database:
             )
         self._path = _parse(url)
         self._timeout = pool_timeout
-        # The reads of an owner hold their semaphore: with the last one it vanishes.
+        # An owner's semaphore is garbage-collected after the owner's last read.
         self._limits: weakref.WeakValueDictionary[str, asyncio.Semaphore] = (
             weakref.WeakValueDictionary()
         )
         self._is_missing = False  # when its migrations were last listed
         make = partial(connect, self._path, synchronous, pool_timeout)
         self._writers = Workers(make, 1, "BEGIN IMMEDIATE", at_once=4)
-        # A page takes long to parse, so the event loop gets one read at a time.
+        # Parsing a page takes long, so the event loop gets one read at a time.
         self._readers = Workers(make, pool_size, "BEGIN", at_once=1)
         if self._path == MEMORY:
             self._readers = self._writers
@@ -85,16 +85,16 @@ class Database:
 
     @property
     def name(self) -> str:
-        """How messages call the database."""
+        """The name of the database in messages."""
         if self._path == MEMORY:
             return "the database in memory"
         return self._path + (", which does not exist yet" if self._is_missing else "")
 
     async def open(self) -> None:
-        """Do nothing: threads and connections begin when they are first needed."""
+        """Do nothing: threads and connections start when first needed."""
 
     async def close(self) -> None:
-        """Finish the reads under way, then disconnect."""
+        """Finish running reads, then disconnect."""
         for workers in (self._readers, self._writers):
             await workers.end()
             if self._path != MEMORY:
@@ -108,11 +108,11 @@ class Database:
         Args:
             statement: From `statements.py`.
             params: Its parameters, in order.
-            owner: Whose call it is; empty for what serves nobody in particular.
+            owner: The owner who makes the call; empty for maintenance.
 
         Raises:
             DatabaseTimeoutError: No thread became free in time.
-            DatabaseError: The file cannot be used, or SQLite refused the statement.
+            DatabaseError: The file cannot be used, or SQLite rejected the statement.
         """
         fetch = partial(_fetch, statement, _bind(params))
 
@@ -128,7 +128,7 @@ class Database:
         `owner` is not used: writes that wait share a commit.
 
         Returns:
-            How many rows they changed, once the commit is on disk.
+            The number of rows changed, once the commit is on disk.
         """
         bound = [(statement, _bind(params)) for statement, params in steps]
 
@@ -138,7 +138,7 @@ class Database:
         return await self._call(self._writers.run(execute))
 
     async def applied_migrations(self) -> dict[int, int]:
-        """Return the versions that were applied, each with the oldest code it serves."""
+        """Return the applied versions, each with the oldest code that it supports."""
         exists = await asyncio.to_thread(os.path.exists, self._path)
         self._is_missing = self._path != MEMORY and not exists
         if self._is_missing:
@@ -146,7 +146,7 @@ class Database:
         return await self._call(self._readers.run(_list_migrations), self._timeout)
 
     async def is_exposed(self) -> bool:
-        """Tell whether what is sent crosses a network without TLS; a file's never does."""
+        """Return whether data crosses a network without TLS; never, in a file."""
         return False
 
     async def apply(self, migration: Migration) -> bool:
@@ -175,8 +175,8 @@ class Database:
             raise self._describe(error) from None
 
     def _limit(self, owner: str) -> asyncio.Semaphore:
-        # Reads wait in one queue for a thread. So that no owner keeps the others waiting,
-        # each has only some of them in it (R44).
+        # All reads wait in one queue for a thread. So that no owner blocks the others,
+        # each has only some reads in it (R44).
         semaphore = self._limits.get(owner)
         if semaphore is None:
             semaphore = self._limits[owner] = asyncio.Semaphore(_READS_OF_AN_OWNER)
@@ -210,11 +210,11 @@ def _parse(url: str) -> str:
     if rest := parts.query or parts.fragment:
         raise ValueError(
             f"A SQLite URL ends with the path, and this one has {rest.partition('=')[0]!r} "
-            "behind it: write %3F and %23 for ? and # in the path, and give options to "
+            "after it: write %3F and %23 for ? and # in the path, and give options to "
             "ChatStore as arguments"
         )
     path = unquote(parts.path[1:])
-    # Absolute, so that a later change of the working directory changes nothing.
+    # Absolute, so that a change of the working directory has no effect.
     return os.path.abspath(path) if path not in ("", MEMORY) else MEMORY
 
 
@@ -233,8 +233,8 @@ def _fetch(
     except sqlite3.OperationalError as error:
         if not str(error).startswith("Could not decode"):
             raise
-    # Damaged text must spoil its own row only. This is not the rule, since a Python
-    # call for each text makes a page take half as long again.
+    # Damaged text must affect only its own row. This is not the default, since a Python
+    # call for each text makes a page 50 % slower.
     connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
     try:
         return connection.execute(statement, params).fetchall()
@@ -250,8 +250,8 @@ def _list_migrations(connection: sqlite3.Connection) -> dict[int, int]:
 
 def _create(path: str) -> None:
     if not os.path.exists(path):
-        # By SQLite: it would lose its locks on a file that is opened and closed beside
-        # it. The file will hold what people wrote, so only its owner may read it.
+        # SQLite would lose its locks if other code opened and closed the file. The file
+        # will contain users' text, so only its owner may read it.
         sqlite3.connect(path).close()
         os.chmod(path, 0o600)
 
@@ -259,7 +259,7 @@ def _create(path: str) -> None:
 def _apply(
     migration: Migration, cancelled: threading.Event, connection: sqlite3.Connection
 ) -> bool:
-    # Interrupts a long migration whose caller was cancelled, or closing waits for it.
+    # Interrupts a long migration if its caller is cancelled: closing waits for it.
     connection.set_progress_handler(cancelled.is_set, 10_000)
     try:
         connection.execute(statements.CREATE_MIGRATIONS)

@@ -1,8 +1,7 @@
-"""What may be an id or an owner, and how the owner is read from a request context.
+"""Validates ids and owners, and reads the owner from a request context.
 
 Ids are opaque to the Store: clients and OpenAI send their own, so the only condition is
-that every database can keep them byte for byte. How a new id looks is decided in
-`ids.py`.
+that every database can store them byte for byte. `ids.py` generates new ids.
 """
 
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ MAX_KEY_LENGTH = 255
 PLACEHOLDER_ID = "__fake_id__"
 """The id under which chat-completions models stream every message; never a key.
 
-It is `agents.models.fake_id.FAKE_RESPONSES_ID`, written out because importing the
-Agents SDK takes a second.
+A copy of `agents.models.fake_id.FAKE_RESPONSES_ID`, because importing the Agents SDK
+takes a second.
 """
 
 _ITEM_KINDS: dict[str, StoreItemType] = {
@@ -33,9 +32,9 @@ _ITEM_KINDS: dict[str, StoreItemType] = {
 
 
 def is_key(text: str) -> bool:
-    """Tell whether an id or an owner can be stored and found again exactly.
+    """Return whether a text can be an id or an owner in every database.
 
-    It can if it has 1 to 255 characters, without U+0000 and lone surrogates.
+    It must have 1 to 255 characters, without U+0000 and lone surrogates.
     """
     if not 1 <= len(text) <= MAX_KEY_LENGTH or "\0" in text:
         return False
@@ -45,10 +44,10 @@ def is_key(text: str) -> bool:
 
 
 def show(text: str) -> str:
-    """Return what a client has sent as errors and logs show it.
+    """Return a client's text as errors and logs show it.
 
-    What is long or not printable is cut and escaped, so that it can neither forge a
-    line nor fill the log.
+    Long or unprintable text is cut and escaped, so that it can neither forge a line nor
+    fill the log.
     """
     if len(text) <= MAX_KEY_LENGTH and text.isprintable():
         return text
@@ -66,7 +65,7 @@ def require_key(text: str) -> str:
 
 
 def kind_of(item: ThreadItem) -> StoreItemType:
-    """Return the kind of id that the SDK makes for an item: "message" for most."""
+    """Return the SDK's kind of id for an item: "message" for most types."""
     return _ITEM_KINDS.get(item.type, "message")
 
 
@@ -82,8 +81,7 @@ def prefix_of(kind: str) -> str:
 def read(context: object, path: str) -> object:
     """Follow a dotted path, such as "principal.user.id", through a request context.
 
-    Each step is an attribute or a key, whatever the class. Where one is missing, the
-    value is None.
+    Each step is an attribute or a key. If one is missing, the value is None.
     """
     value = context
     for name in path.split("."):
@@ -94,7 +92,7 @@ def read(context: object, path: str) -> object:
 def read_owner(context: object, path: str) -> str:
     """Read the owner of a request's rows from its context; arguments as for `read`.
 
-    Integers and UUIDs are written out.
+    Integers and UUIDs are converted to text.
 
     Raises:
         OwnerError: The owner is missing or empty (there is no shared default), of

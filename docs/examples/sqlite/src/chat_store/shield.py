@@ -1,8 +1,8 @@
-"""Lets a write finish although its caller is cancelled.
+"""Protects writes from the cancellation of their callers.
 
 When a user presses Stop, Starlette cancels the stream through an anyio scope, in which
 every further `await` is cancelled again. Unshielded, the partial answer and the hidden
-item that the SDK stores at that moment would both be lost.
+item that the SDK stores at that moment would be lost.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_QUIET = 0.2  # how long without a write, in seconds, until no more is expected
+_QUIET = 0.2  # seconds without a write, after which no more are expected
 
 
 class Writes:
-    """Runs writes, each in a task of its own.
+    """Runs each write in its own task.
 
     Args:
         timeout: How long a caller waits for its write, in seconds. The write itself
-            goes on until it ends, or the database's own timeouts end it.
+            continues until it ends or the database's own timeouts end it.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -44,12 +44,12 @@ class Writes:
         return await finish(task, self._timeout)
 
     def expect_from(self, caller: asyncio.Task[Any] | None) -> None:
-        """Note that a task uses the Store, so that it may still write when it ends."""
+        """Record that a task uses the Store, and may write once more when it ends."""
         if caller is not None:
             self._callers.add(caller)
 
     async def wait_for_last(self, closer: asyncio.Task[Any] | None) -> None:
-        """Wait while writes run, and a moment longer for tasks that may write again.
+        """Wait for running writes, and briefly for tasks that may write again.
 
         Args:
             closer: The task that closes the Store, which does not write meanwhile.
@@ -76,14 +76,14 @@ class Writes:
 async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:
     """Wait for a task, shielded from cancellation.
 
-    A native `Task.cancel()` is raised again once the task has ended. A cancelled anyio
-    scope is not: the call returns, and anyio raises at the caller's next checkpoint, so
+    A native `Task.cancel()` raises once the task has ended. A cancelled anyio scope
+    does not: the call returns, and anyio raises at the caller's next checkpoint, so
     that several writes in a row succeed.
 
     Raises:
         asyncio.CancelledError: The calling task was cancelled meanwhile. A failure of
             the task is then logged.
-        DatabaseTimeoutError: The task did not end within `timeout` seconds; it goes on.
+        DatabaseTimeoutError: The task is still running after `timeout` seconds.
     """
     clock = asyncio.get_running_loop().time
     deadline = math.inf if timeout is None else clock() + timeout
@@ -92,9 +92,9 @@ async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:
         async with asyncio.timeout(timeout):
             return await asyncio.shield(task)
     except asyncio.CancelledError as error:
-        if anyio.current_effective_deadline() > -math.inf:  # it is not anyio's
+        if anyio.current_effective_deadline() > -math.inf:  # not anyio's
             cancellation = error
-    except TimeoutError:  # ours, or what the task has raised
+    except TimeoutError:  # ours, or the task's
         pass
     with anyio.CancelScope(shield=True):
         while not task.done() and (remaining := deadline - clock()) > 0:

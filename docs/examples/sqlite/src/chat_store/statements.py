@@ -1,10 +1,10 @@
-"""Every SQL statement of the Store, for SQLite, with its reason.
+"""The Store's SQL statements, for SQLite.
 
 The owner comes first in every key and condition, so that no statement can reach another
-owner's rows (R12), and the ownership of an item is proved by the thread's row itself
-(R13). Parameters stand in the order that `store.py` gives them. `created_at` and
-`deleted_at` are microseconds since 1970 in UTC; `position` counts the rows that were
-inserted for one instant, and so breaks ties (R17); nobody else writes meanwhile.
+owner's rows (R12), except the purge of expired rows; the thread's row proves the owner
+of an item (R13). Parameters are in the order that `store.py` passes them. `created_at`
+and `deleted_at` are microseconds since 1970 in UTC. `position` numbers the rows of the
+same time in order of insertion (R17), which is safe, since SQLite has one writer.
 """
 
 LOAD_THREAD = """
@@ -13,10 +13,10 @@ WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 """
 
 # The order and the owner are those of the first insert (R04). A deleted thread leaves an
-# emptied row, so that a stream which still runs cannot bring the thread back: the row
-# accepts only a thread that is newer than every save of the deleted one (R10). Zero rows
-# changed means that it was refused. The last parameter says that the thread is new and
-# empty: it then leaves the data of a live row alone, as when a request is made twice.
+# empty row, so that a running stream cannot recreate the thread: the row accepts only a
+# thread newer than every save of the deleted one (R10); otherwise, no row changes. The
+# last parameter means that the thread is new and empty: it then keeps the data of an
+# existing row, so that a request can be repeated.
 SAVE_THREAD = """
 INSERT INTO chatkit_threads (owner_id, id, created_at, position, data)
 SELECT owner_id, id, created_at, (
@@ -45,7 +45,7 @@ WHERE deleted_at IS NULL
     OR excluded.created_at > coalesce(newest_created_at, created_at)
 """
 
-# Changes the row only if it still is what the last parameter says: nobody was faster
+# Compare and swap: changes the row only if its data still equals the last parameter
 # (R41).
 UPDATE_THREAD = """
 UPDATE chatkit_threads SET
@@ -62,18 +62,18 @@ def _in_both_orders(page: str) -> dict[str, str]:
     }
 
 
-# One row more than the page tells whether there is more (R19). A row that is larger than
-# its share of the page comes without its payload, which the Store then loads (R42).
+# One extra row tells whether more rows follow (R19). A row larger than its share of the
+# page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = _in_both_orders("""
 SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at{desc}, position{desc} LIMIT ?
 """)
 
-# The cursor is looked up once, and the page is then one range of its index, in order
-# (R22): CROSS JOIN makes SQLite begin with the cursor, and the plus lets it use both
-# columns of the index, since it takes the type off the value. Where the page has no
-# rows, the Store asks whether there is such a cursor.
+# The cursor is looked up once, so that the page is one range of its index, in order
+# (R22): CROSS JOIN makes SQLite begin with the cursor, and the plus, which removes the
+# value's type affinity, lets it use both columns of the index. If the page is empty,
+# the Store checks whether the cursor exists.
 NEXT_ITEMS = _in_both_orders("""
 SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN item.data END
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
@@ -111,14 +111,13 @@ WHERE cursor.owner_id = ? AND cursor.id = ?
 ORDER BY thread.created_at{desc}, thread.position{desc} LIMIT ?
 """)
 
-# Finds a thread that was deleted, too: its emptied row still has its place (R20).
+# Also finds a deleted thread, whose empty row keeps its position (R20).
 FIND_THREAD = """
 SELECT id, '' FROM chatkit_threads WHERE owner_id = ? AND id = ?
 """
 
-# The row is made only from the owner's own live thread: zero rows changed means that
-# there is none (R08). An item that the thread already has is updated where it stands
-# (R05).
+# Inserts only into an existing thread of the owner; otherwise, no row changes (R08). An
+# existing item is updated in place (R05).
 SAVE_ITEM = """
 INSERT INTO chatkit_items (owner_id, thread_id, id, created_at, position, data)
 SELECT thread.owner_id, thread.id, new.id, new.created_at, (
@@ -135,8 +134,7 @@ LOAD_ITEM = """
 SELECT id, data FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
 """
 
-# The row stays, emptied, and refuses what a stream that is still running sends it
-# (R10).
+# The empty row remains, and rejects late writes of a running stream (R10).
 DELETE_THREAD = """
 UPDATE chatkit_threads SET deleted_at = ?, data = NULL
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
@@ -146,7 +144,7 @@ DELETE_THREAD_ITEMS = """
 DELETE FROM chatkit_items WHERE owner_id = ? AND thread_id = ?
 """
 
-# Each deletion takes a bounded number of expired rows of all owners with it.
+# Each deletion also purges a limited number of expired rows, of all owners.
 PURGE_THREADS = """
 DELETE FROM chatkit_threads
 WHERE rowid IN (SELECT rowid FROM chatkit_threads WHERE deleted_at < ? LIMIT 100)

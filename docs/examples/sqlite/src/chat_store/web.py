@@ -1,11 +1,11 @@
-"""Answers ChatKit's requests in a FastAPI or Starlette application.
+"""Serves ChatKit's requests in a FastAPI or Starlette application.
 
     @app.post("/chatkit")
     async def chatkit(request: Request) -> Response:
         body = await read_body(request)
         return await respond(server, body, context_of(request))
 
-`context_of` is yours: it makes a RequestContext for the user who asks.
+`context_of` is your function: it returns the RequestContext of the signed-in user.
 """
 
 import logging
@@ -28,16 +28,16 @@ _logger = logging.getLogger(__name__)
 
 
 async def read_body(request: Request, max_bytes: int = 2 * 2**20) -> bytes:
-    """Read a request's body; a proxy may refuse a large one before it comes here.
+    """Read a request's body; a proxy may have a lower limit.
 
     Raises:
-        HTTPException: 413, the body is larger.
+        HTTPException: 413, the body exceeds `max_bytes`.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise HTTPException(413, f"A request may have {max_bytes:,} bytes")
+            raise HTTPException(413, f"The request body exceeds {max_bytes:,} bytes")
     return bytes(body)
 
 
@@ -49,23 +49,23 @@ async def respond(
     Args:
         server: The application's ChatKit server.
         body: The request's body.
-        context: Whose request it is.
+        context: The request's context.
 
     Returns:
         JSON, or a stream of events.
 
     Raises:
-        HTTPException: 401, the context names no owner; 404, what the request is about
-            does not exist; 422, the request is not valid, and the log says where in the
-            code that was found.
+        HTTPException: 401 if the context names no owner, 404 if a thread or an item
+            does not exist, 422 if the request is invalid; the log then names the line
+            of code that rejected it.
     """
     try:
-        owner_id(context)  # not every request asks the Store, which asks this
+        owner_id(context)  # not every request reaches the Store, which checks this
         result = await server.process(body, context)
         if not isinstance(result, StreamingResult):
             return Response(result.json, media_type="application/json")
-        # The status is sent before the stream. An error that comes with the first event,
-        # such as "no such thread", must be known by then.
+        # The status precedes the stream, so an error that comes with the first event,
+        # such as "not found", must be raised first.
         events = aiter(result)
         first = await anext(events, b"")
     except (NotFoundError, ValueError) as error:
@@ -77,7 +77,7 @@ async def respond(
             async for event in events:
                 yield event
         except (HTTPException, NotFoundError, ValueError) as error:
-            # It is too late for a status: it becomes an event, as ChatKit's own errors.
+            # The status is already sent: this becomes an event, like ChatKit's errors.
             event = ErrorEvent(message=_refusal(error).detail)
             yield f"data: {event.model_dump_json()}\n\n".encode()
 
@@ -92,7 +92,7 @@ def _refusal(error: Exception) -> HTTPException:
             return HTTPException(401, str(error))
         case NotFoundError():
             return HTTPException(404, str(error))
-        case _:  # the client's mistake, or a fault of the application's
+        case _:  # an error of the client or the application
             return HTTPException(422, _explain(error))
 
 
@@ -101,10 +101,10 @@ def _explain(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "pydantic" not in frame.filename]
     place = (own or frames)[-1]
-    # A hostile client may send many that are not valid: they do not fill the log.
+    # A hostile client must not fill the log with invalid requests.
     level = logging.INFO if isinstance(error, ValidationError) else logging.WARNING
     what = f"{type(error).__name__} at {place.filename}:{place.lineno}"
-    _logger.log(level, "Refused a request: %s", what)
+    _logger.log(level, "Rejected a request: %s", what)
     if not isinstance(error, ValidationError):
         return "The request cannot be served"
     wrong = [

@@ -1,4 +1,4 @@
-"""Makes request contexts for the tests of the chat store."""
+"""Creates request contexts for the tests of the chat store."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ IS_FROZEN = True
 
 
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
-    """Make the context of a request by an owner; None and "" make one without an owner."""
+    """Return a context with an owner; with None or "", one without an owner."""
     return RequestContext(user_id=owner, request_id=request_id)
 
 
 def make_lookalikes() -> list[RequestContext]:
-    """Make contexts that belong to different owners and are easy to confuse."""
+    """Return contexts of different owners that are easy to confuse."""
     return [
         make_context(owner) for owner in ("a", "A", "a ", " a", "a:b", "ａ", "1", "01")
     ]

@@ -1,8 +1,8 @@
 -- runs with code from: 1
 --
--- One index for each order that pages are read in, so that a page is one range of it
--- without a sort, however long the thread is; and one for the purge of deleted threads.
--- Deleted threads stand in the first one too: their places must not be given again.
+-- One index for each order of pages, so that a page is one range of it, without a sort,
+-- however long the thread is; and one for the purge of deleted threads.
+-- The first one includes deleted threads, whose positions must not be reused.
 
 CREATE UNIQUE INDEX chatkit_threads_page
 ON chatkit_threads (owner_id, created_at, position);
