@@ -61,8 +61,8 @@ CHANGES_OF_NEXT: list[Change] = [
     ),
     (
         f"{PACKAGE}/agents.py",
-        "place of the SDK's.\n",
-        "place of the SDK's function of that name.\n",
+        "instead of the SDK's.\n",
+        "instead of the SDK's function of that name.\n",
     ),
     (
         "copier.yml",

@@ -109,7 +109,7 @@ def test_tests_that_are_not_apart_from_the_package_are_refused(
     store_path: str, tests_path: str, template_files: Path, tmp_path: Path
 ) -> None:
     answers = {"store_path": store_path, "store_tests_path": tests_path}
-    words = (f'"{tests_path}"', f'"{store_path}"', "of their own", "tests/chat_store")
+    words = (f'"{tests_path}"', f'"{store_path}"', "separate directory", "tests/chat_store")
     refuse(template_files, tmp_path, answers, "store_tests_path", *words)
 
 
