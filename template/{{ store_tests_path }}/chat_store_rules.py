@@ -74,8 +74,8 @@ def table(stats: Mapping[str, Sequence[object]], *, in_full: bool) -> list[str]:
     failed: dict[str, list[str]] = defaultdict(list)
     for outcome, verdict in (
         ("skipped", NOT_TESTED),
-        ("error", NOT_TESTED),
         ("passed", KEPT),
+        ("error", NOT_TESTED),
         ("failed", BROKEN),
     ):
         for report in stats.get(outcome, []):
