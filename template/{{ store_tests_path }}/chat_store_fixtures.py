@@ -8,20 +8,13 @@ from typing import TypeAlias
 
 import pytest
 from chat_store_database import Probe
-from chat_store_tools import a_thread, run_async
-from chat_store_under_test import ChatStore, RequestContext, migrate
-from chatkit.agents import AgentContext
+from chat_store_tools import run_async
+from chat_store_under_test import ChatStore, migrate
 
 PACKAGE = ChatStore.__module__.rpartition(".")[0]
 MIGRATIONS = [migration.name for migration in migrate.load()]
 
 Command: TypeAlias = Callable[..., tuple[object, str]]
-
-
-@pytest.fixture
-def turn(store: ChatStore, alice: RequestContext) -> AgentContext[RequestContext]:
-    """The AgentContext of a turn."""
-    return AgentContext(thread=a_thread(), store=store, request_context=alice)
 
 
 @pytest.fixture

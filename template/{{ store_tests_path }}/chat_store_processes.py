@@ -13,13 +13,7 @@ from subprocess import Popen
 from threading import Timer
 
 from chat_store_contexts import make_context
-from chat_store_tools import (
-    a_message,
-    a_thread,
-    later,
-    start_python,
-    walk,
-)
+from chat_store_tools import a_message, a_thread, later, start_python, walk
 from chat_store_under_test import ChatStore, RequestContext, keys
 from chatkit.types import AssistantMessageItem, ThreadItem
 

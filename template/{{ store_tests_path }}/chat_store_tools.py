@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, cast, get_args
 
-from chat_store_database import Probe
+from chat_store_database import TABLES, Probe
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.store import StoreItemType, default_generate_id
 from chatkit.types import (
@@ -25,6 +25,7 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
     UserMessageItem,
+    WidgetItem,
 )
 
 P = ParamSpec("P")
@@ -33,6 +34,8 @@ T = TypeVar("T")
 _loop = asyncio.new_event_loop()
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456)
+
+SECRET = "what nobody else may read"
 
 THOROUGH = os.environ.get("CHAT_STORE_THOROUGH") == "1"
 """Whether tests that look for the unexpected are to look for it longer."""
@@ -122,6 +125,12 @@ def a_tool_call(
     return ClientToolCallItem.model_validate(_item(item_id, thread_id, fields))
 
 
+def a_widget(component: dict[str, Any]) -> WidgetItem:
+    """Make a widget, a card with one component."""
+    fields = {"widget": {"type": "Card", "children": [component]}}
+    return WidgetItem.model_validate(_item("wdg_1", "thr_1", fields))
+
+
 def an_attachment(attachment_id: str = "atc_1", **fields: Any) -> FileAttachment:
     """Make a file attachment."""
     fields = {"name": "a.txt", "mime_type": "text/plain", **fields}
@@ -169,6 +178,8 @@ READS: dict[str, Callable[[ChatStore, RequestContext], Awaitable[object]]] = {
 }
 """A call of each method that reads, on the rows that WRITES makes."""
 
+CALLS = {**READS, **WRITES}
+
 
 async def save_one_of_each(
     store: ChatStore, context: RequestContext, text: str = "hello"
@@ -181,10 +192,9 @@ async def save_one_of_each(
 
 def stored_rows(probe: Probe) -> list[list[tuple[Any, ...]]]:
     """Read the rows of every table, around the Store."""
-    tables = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
     return [
         probe.query(f"SELECT owner_id, id, data FROM {table} ORDER BY owner_id, id")
-        for table in tables
+        for table in TABLES
     ]
 
 
@@ -229,15 +239,6 @@ async def walk(
             return items
         assert page.after not in (None, after)  # or the walk would never end
         after = page.after
-
-
-def user_input(text: str, *attachment_ids: str) -> dict[str, Any]:
-    """Make the `input` of a request that carries a user's message."""
-    return {
-        "content": [{"type": "input_text", "text": text}],
-        "attachments": attachment_ids,
-        "inference_options": {},
-    }
 
 
 KINDS: tuple[str, ...] = (*get_args(StoreItemType), "from_the_future")

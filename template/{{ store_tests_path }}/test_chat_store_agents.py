@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from chat_store_agents_under_test import with_real_ids
-from chat_store_tools import a_message, async_test
-from chat_store_under_test import RequestContext, keys
+from chat_store_tools import a_message, a_thread, async_test
+from chat_store_under_test import ChatStore, RequestContext, keys
 from chatkit.agents import AgentContext
 from chatkit.types import (
     AssistantMessageContentPartTextDelta,
@@ -20,6 +20,12 @@ from chatkit.types import (
 
 FAKE = keys.PLACEHOLDER_ID
 LONG, LONGER, NUL = "i" * 300, "i" * 1_760, "msg\0"
+
+
+@pytest.fixture
+def turn(store: ChatStore, alice: RequestContext) -> AgentContext[RequestContext]:
+    """The AgentContext of a turn."""
+    return AgentContext(thread=a_thread(), store=store, request_context=alice)
 
 
 def updated(item_id: str) -> ThreadItemUpdatedEvent:

@@ -111,19 +111,6 @@ async def test_R41_the_sdks_first_turn_changes_only_what_it_has_changed(
     assert await store.load_thread("thr_1", alice) == expected
 
 
-@async_test
-async def test_R41_an_object_that_was_not_loaded_replaces_everything_unless_it_is_empty(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(title="Lunch", metadata={"a": 1}), alice)
-    for created_at in (NOON, NOON + timedelta(days=1)):
-        await store.save_thread(a_thread(created_at=created_at), alice)
-        found = await store.load_thread("thr_1", alice)
-        assert found == a_thread(title="Lunch", metadata={"a": 1})
-    await store.save_thread(a_thread(title="Dinner"), alice)
-    assert await store.load_thread("thr_1", alice) == a_thread(title="Dinner")
-
-
 @pytest.mark.parametrize("is_purged", [False, True])
 @async_test
 async def test_R41_a_loaded_thread_that_was_deleted_is_not_created_again(

@@ -1,7 +1,7 @@
 """Time: R24 and R25 of the Store's contract."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from chat_store_database import Probe
@@ -14,8 +14,6 @@ from chat_store_tools import (
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
-
-UTC = timezone(timedelta(0))  # datetime.UTC, which Python 3.10 does not have yet
 
 TOKYO = timezone(timedelta(hours=9))
 
@@ -74,8 +72,6 @@ async def test_R24_created_at_comes_back_as_it_was_saved(
     for row in (thread, item, items.data[0], listed):
         assert row.created_at == created_at
         assert row.created_at.utcoffset() == created_at.utcoffset()
-    # The SDK subtracts such times from each other.
-    assert item.created_at - created_at == timedelta(0)
 
 
 @pytest.mark.parametrize(

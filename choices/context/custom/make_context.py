@@ -12,9 +12,6 @@ class StandIn:
         self.__dict__.update(attributes)
 
 
-IS_FROZEN = False
-
-
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     """Make the context of a request by an owner; None and "" make one without an owner.
 

@@ -4,8 +4,6 @@ from typing import Any
 
 from chat_store_under_test import RequestContext
 
-IS_FROZEN = True
-
 
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     """Make the context of a request by an owner; None and "" make one without an owner."""

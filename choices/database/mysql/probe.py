@@ -21,7 +21,6 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -196,9 +195,6 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
-    # A statement that takes a moment.
-    SLOW_STATEMENT = "SELECT SLEEP(1)"
-
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
 
@@ -219,7 +215,7 @@ class Probe:
 
 {% include "choices/database/server/probe.py" %}
 
-    def _clean_up(self) -> None:
+    def _reset_time_zone(self) -> None:
         [(time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
         if time_zone != self._time_zone:  # the server may be somebody's
             self.execute(f"SET GLOBAL time_zone = '{self._time_zone}'")
@@ -256,7 +252,7 @@ class Probe:
             f"UPDATE chatkit_threads SET deleted_at = deleted_at - {microseconds}"
         )
 
-    def flaws_in_durability(self, store: ChatStore) -> list[str]:
+    async def flaws_in_durability(self, store: ChatStore) -> list[str]:
         """Give the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
         for name in ("innodb_flush_log_at_trx_commit", "innodb_doublewrite"):

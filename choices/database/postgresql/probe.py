@@ -25,7 +25,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
@@ -208,9 +207,6 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
-    # A statement that takes a moment.
-    SLOW_STATEMENT = "SELECT pg_sleep(1)"
-
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
 
@@ -223,9 +219,6 @@ class Probe:
         self._connection = self._connect()
 
 {% include "choices/database/server/probe.py" %}
-
-    def _clean_up(self) -> None:
-        self._connection.close()
 
     def is_untouched(self) -> bool:
         """Tell whether nobody has made anything in the database yet."""
@@ -251,11 +244,15 @@ class Probe:
             f"deleted_at - interval '{duration.total_seconds()} seconds'"
         )
 
-    def flaws_in_durability(self, store: ChatStore) -> list[str]:
+    async def flaws_in_durability(self, store: ChatStore) -> list[str]:
         """Give the settings by which the Store may lose what it has acknowledged."""
         settings = ("fsync", "full_page_writes", "synchronous_commit")
-        values = [(name, self.query(f"SHOW {name}")[0][0]) for name in settings]
-        flaws = [f"{name} is {value}" for name, value in values if value != "on"]
+        flaws: list[str] = []
+        async with store.connected() as database:  # a session may have its own
+            for name in settings:
+                [(value,)] = await database.read(f"SHOW {name}")
+                if value != "on":
+                    flaws.append(f"{name} is {value}")
         unlogged = self.query(
             "SELECT relname FROM pg_class WHERE relname LIKE 'chatkit%' AND relpersistence <> 'p'"
         )

@@ -13,7 +13,6 @@ import struct
 import threading
 from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,6 +30,7 @@ from chat_store_processes import (
     texts_in,
 )
 from chat_store_tools import (
+    CALLS,
     READS,
     THOROUGH,
     WRITES,
@@ -55,8 +55,6 @@ from chat_store_under_test import (
 from chatkit.store import NotFoundError
 
 T = TypeVar("T")
-
-CALLS = {**READS, **WRITES}
 
 ENDS = ("server", "client")
 WAYS = ("closed", "reset")
@@ -86,12 +84,7 @@ class Proxy:
         self._run(self._accept())
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._run(self._shut_down())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

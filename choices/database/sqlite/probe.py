@@ -3,7 +3,6 @@
 This is the one module of the suite that knows the database; the tests are the same for all.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -11,10 +10,11 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from chat_store_under_test import ChatStore, DatabaseOptions
+
+TABLES = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
 
 
 class Probe:
@@ -24,9 +24,6 @@ class Probe:
 
     # Modules whose functions must not run on the thread of the event loop.
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
-
-    # A statement that takes a moment, where writes can run beside each other.
-    SLOW_STATEMENT = "SELECT 1"
 
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"synchronous": "off"},)
@@ -41,12 +38,7 @@ class Probe:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass  # pytest removes the directory
 
     def is_untouched(self) -> bool:
@@ -156,7 +148,7 @@ class Probe:
         """Count the connections that an idle Store holds."""
         return sum(len(workers.idle) for workers in _workers(store))
 
-    def flaws_in_durability(self, store: ChatStore) -> list[str]:
+    async def flaws_in_durability(self, store: ChatStore) -> list[str]:
         """Give the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
         for connection in connections_of(store):
@@ -165,13 +157,6 @@ class Probe:
                 if row[0] != safe:
                     flaws.append(f"{setting} is {row[0]}")
         return flaws
-
-    def flaws_in_privacy(self) -> list[str]:
-        """Give the files of the database that others than their owner may read."""
-        if os.name == "nt":  # files have no such mode there
-            return []
-        files = self.path.parent.glob(f"{self.path.name}*")
-        return [str(path) for path in files if path.stat().st_mode & 0o077]
 
     def urls_with(self, password: str) -> list[str]:
         """Give URLs that carry a password, and that no Store can open."""

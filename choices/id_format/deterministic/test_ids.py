@@ -6,7 +6,9 @@ from datetime import datetime
 import pytest
 from chat_store_contexts import make_context
 from chat_store_tools import a_question, a_thread, async_test, id_bodies
-from chat_store_under_test import ChatStore, IdError, RequestContext, ids
+from chat_store_under_test import ChatStore, RequestContext
+
+from {{ store_module }} import IdError, ids
 
 
 def make_ids(store: ChatStore, context: RequestContext) -> list[str]:

@@ -49,8 +49,11 @@ from test_chat_store_agents import (
     collect,
     id_of,
     message_events,
+    turn,
     updated,
 )
+
+__all__ = ["turn"]
 
 each_kind_of_model = pytest.mark.parametrize("has_ids", [False, True])
 

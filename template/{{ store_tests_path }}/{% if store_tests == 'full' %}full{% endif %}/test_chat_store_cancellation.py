@@ -19,6 +19,7 @@ from typing import Any, cast
 import anyio
 import pytest
 from chat_store_database import Probe
+from chat_store_http import user_input
 from chat_store_scripted import Events, ScriptedServer, a_card, ask, says, whole_message
 from chat_store_tools import (
     THOROUGH,
@@ -27,7 +28,6 @@ from chat_store_tools import (
     a_tool_call,
     async_test,
     finish,
-    user_input,
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext

@@ -15,7 +15,7 @@ import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from chat_store_adapter import make_context, open_store
 from chat_store_database import Probe
-from chat_store_http import Client, read_up_to, serving
+from chat_store_http import Client, read_up_to, serving, user_input
 from chat_store_scripted import (
     NEVER,
     Events,
@@ -25,7 +25,7 @@ from chat_store_scripted import (
     says,
     whole_message,
 )
-from chat_store_tools import run_async, user_input, walk
+from chat_store_tools import run_async, walk
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.server import StreamingResult
 from chatkit.types import (

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from chat_store_adapter import only_own
+from chat_store_http import user_input
 from chat_store_scripted import Events, ScriptedServer, a_card, ask, says, yields
 from chat_store_tools import (
     a_message,
@@ -20,7 +21,6 @@ from chat_store_tools import (
     a_thread,
     async_test,
     later,
-    user_input,
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext

@@ -4,15 +4,12 @@ This directory comes with the answer store_tests=full, and is deleted with it.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from chat_store_database import Probe
-from chat_store_tools import (
-    NOON,
-    async_test,
-)
+from chat_store_tools import NOON, async_test
 from chat_store_under_test import ChatStore, RequestContext
-from test_chat_store_time import BERLIN, TOKYO, UTC, assert_order, save_at
+from test_chat_store_time import BERLIN, TOKYO, assert_order, save_at
 
 
 @async_test
