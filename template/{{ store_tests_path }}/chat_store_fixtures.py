@@ -36,7 +36,7 @@ def set_local_zone() -> Iterator[Callable[[str], None]]:
 def old_probe(
     request: pytest.FixtureRequest, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Probe]:
-    """A database that some, or all, of the migrations are still to be applied to."""
+    """A database without tables, or with only the first migration applied."""
     if request.param == "outdated":
         with monkeypatch.context() as patch:
             first = migrate.load()[:1]
@@ -47,7 +47,7 @@ def old_probe(
 
 
 def applied(probe: Probe) -> list[str]:
-    """Give the names of the migrations that the database has seen."""
+    """Return the names of the migrations that the database has seen."""
     return [
         name
         for (name,) in probe.query(

@@ -44,7 +44,7 @@ def samples_of(model: type[Model]) -> list[Model]:
 def _values(
     schema: Schema, types: dict[str, Schema], inside: tuple[str, ...]
 ) -> list[Any]:
-    # None at all means that there is no value so deep inside: widgets may nest without limit.
+    # An empty list means: nested too deeply. Widgets may nest without limit.
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if name in inside or len(inside) == 3:

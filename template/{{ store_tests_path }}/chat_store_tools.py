@@ -38,7 +38,7 @@ NOON = datetime(2026, 1, 2, 12, 0, 0, 123456)
 SECRET = "what nobody else may read"
 
 THOROUGH = os.environ.get("CHAT_STORE_THOROUGH") == "1"
-"""Whether tests that look for the unexpected are to look for it longer."""
+"""Whether randomized tests run longer, with a new seed each time."""
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -79,9 +79,9 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 
 def a_chance() -> random.Random:
-    """Make the source of a test's random moments; what a failure prints repeats it."""
+    """Make a test's random number generator, and print its seed."""
     seed = random.randrange(2**32) if THOROUGH else 1
-    print(f"The moments are those of the seed {seed}.")
+    print(f"Random seed: {seed}")
     return random.Random(seed)
 
 
@@ -142,7 +142,7 @@ def _item(item_id: str, thread_id: str, fields: dict[str, Any]) -> dict[str, Any
 
 
 def later(seconds: float) -> datetime:
-    """Give the time some seconds after NOON."""
+    """Return the time some seconds after NOON."""
     return NOON + timedelta(seconds=seconds)
 
 
@@ -191,7 +191,7 @@ async def save_one_of_each(
 
 
 def stored_rows(probe: Probe) -> list[list[tuple[Any, ...]]]:
-    """Read the rows of every table, around the Store."""
+    """Read the rows of every table, bypassing the Store."""
     return [
         probe.query(f"SELECT owner_id, id, data FROM {table} ORDER BY owner_id, id")
         for table in TABLES
@@ -199,7 +199,7 @@ def stored_rows(probe: Probe) -> list[list[tuple[Any, ...]]]:
 
 
 def count_rows(probe: Probe, table: str) -> int:
-    """Count the rows of a table, of all owners, around the Store."""
+    """Count the rows of a table, of all owners, bypassing the Store."""
     return len(probe.query(f"SELECT 1 FROM {table}"))
 
 
@@ -211,7 +211,7 @@ async def fill(
     thread_id: str = "thr_1",
     created_at: Callable[[int], datetime] = later,
 ) -> list[str]:
-    """Save a thread with `count` messages; give their ids in the order of insertion."""
+    """Save a thread with `count` messages; return their ids in the order of insertion."""
     await store.save_thread(a_thread(thread_id), context)
     ids = [f"msg_{number:04}" for number in range(count)]
     for number, item_id in enumerate(ids):
@@ -255,7 +255,7 @@ def an_id(store: ChatStore, kind: str, context: RequestContext) -> str:
 
 
 def id_bodies(store: ChatStore, context: RequestContext) -> list[str]:
-    """Make an id of each kind; see the SDK's prefix on it, and give what follows that."""
+    """Make an id of each kind, check its prefix, and return the rest."""
     bodies: list[str] = []
     for kind in KINDS:
         prefix = f"{kind}_"

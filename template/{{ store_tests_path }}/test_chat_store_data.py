@@ -73,7 +73,7 @@ PLACES: dict[str, Callable[[Any], Model]] = {
     "widget property": lambda value: a_widget({"type": "Custom", "property": value}),
     "thread metadata": lambda value: a_thread(metadata={"value": value}),
 }
-"""Where the SDK takes any value at all, with what puts one there."""
+"""The fields that take any JSON value, each with a function that sets it."""
 if "metadata" in FileAttachment.model_fields:  # since openai-chatkit 1.5.3
     PLACES["attachment metadata"] = lambda value: an_attachment(
         metadata={"value": value}
@@ -141,7 +141,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 @async_test
-async def test_R27_text_comes_back_to_the_last_character(
+async def test_R27_text_is_loaded_unchanged(
     store: ChatStore, alice: RequestContext, text: str
 ) -> None:
     models: list[Model] = [
@@ -165,7 +165,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("place", PLACES)
 @async_test
-async def test_R27_numbers_come_back_to_the_last_digit(
+async def test_R27_numbers_are_loaded_with_full_precision(
     store: ChatStore, alice: RequestContext, place: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -198,7 +198,7 @@ NOT_JSON = {
 
 @pytest.mark.parametrize("place", PLACES)
 @async_test
-async def test_R28_what_is_not_json_is_refused_by_name_and_nothing_is_stored(
+async def test_R28_a_value_that_is_not_json_is_refused_and_nothing_is_stored(
     store: ChatStore, alice: RequestContext, probe: Probe, place: str
 ) -> None:
     if place != "thread metadata":
@@ -214,7 +214,7 @@ async def test_R28_what_is_not_json_is_refused_by_name_and_nothing_is_stored(
 
 
 @async_test
-async def test_R28_null_and_words_that_look_like_numbers_are_json(
+async def test_R28_null_and_the_strings_nan_and_infinity_are_accepted(
     store: ChatStore, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -232,7 +232,7 @@ def replace_payload(probe: Probe, table: str, row_id: str, payload: str) -> None
 
 
 def with_unknown_fields(model: Model) -> str:
-    """Give a model's JSON with fields that the installed SDK does not know."""
+    """Return a model's JSON with fields that the installed SDK does not know."""
     return '{"from_the_future": {"a": [1]}, ' + model.model_dump_json()[1:]
 
 
@@ -275,7 +275,7 @@ DAMAGES = [from_the_future, half_an_item, damage]
 
 @pytest.mark.parametrize("bad", [[0], [1, 2], [3, 4], [0, 1, 2, 3, 4]])
 @async_test
-async def test_R29_paging_goes_past_rows_that_do_not_validate(
+async def test_R29_pages_skip_rows_that_do_not_validate(
     store: ChatStore, alice: RequestContext, probe: Probe, bad: list[int]
 ) -> None:
     ids = await fill(store, alice, 5)
@@ -290,7 +290,7 @@ async def test_R29_paging_goes_past_rows_that_do_not_validate(
 
 @pytest.mark.parametrize("make_bad", DAMAGES)
 @async_test
-async def test_R29_a_row_that_does_not_validate_is_named_but_not_shown_or_changed(
+async def test_R29_an_invalid_row_is_logged_by_id_without_its_content_and_kept(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
@@ -348,7 +348,7 @@ async def test_R30_an_attachment_keeps_metadata_upload_descriptor_and_thread_id(
 
 
 @async_test
-async def test_R30_save_attachment_is_an_upsert_that_never_crosses_owners(
+async def test_R30_save_attachment_inserts_or_updates_the_owners_row_only(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
     await store.save_attachment(ATTACHMENTS[0], bob)

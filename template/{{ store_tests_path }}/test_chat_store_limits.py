@@ -33,7 +33,7 @@ PAGE = 12_000
 async def fill_in_sizes(
     store: ChatStore, context: RequestContext, letter: str = "x"
 ) -> list[str]:
-    """Save a thread and an item for each size in bytes; give the numbers of their ids."""
+    """Save a thread and an item for each size in bytes; return the numbers of their ids."""
     numbers = [f"{number:02}" for number in range(len(SIZES))]
     for number, size in zip(numbers, SIZES):
         text = letter * (size // len(letter.encode()))
@@ -45,7 +45,7 @@ async def fill_in_sizes(
 
 @pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 @async_test
-async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
+async def test_R42_pages_are_cut_to_max_page_bytes_and_no_row_is_skipped(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
@@ -76,7 +76,7 @@ async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
 
 @pytest.mark.parametrize("text", ["x" * 1_000, "é" * 500])
 @async_test
-async def test_R42_what_is_too_large_is_refused_before_anything_is_sent(
+async def test_R42_a_row_that_is_too_large_is_refused_without_a_statement(
     store: ChatStore, alice: RequestContext, probe: Probe, text: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -121,7 +121,7 @@ HOLDERS: dict[str, Callable[[str], ThreadMetadata | ThreadItem]] = {
 async def cost_of(
     store: ChatStore, context: RequestContext, holder: str, text: str
 ) -> float:
-    """Give the CPU seconds that a text takes, in and out."""
+    """Return the CPU seconds that a text takes, in and out."""
     best = float("inf")
     for _ in range(3):
         model = HOLDERS[holder](text)
@@ -138,7 +138,7 @@ async def cost_of(
 
 @pytest.mark.parametrize("holder", HOLDERS)
 @async_test
-async def test_R43_no_text_costs_much_more_than_plain_text_of_its_size(
+async def test_R43_no_text_takes_much_longer_than_plain_text_of_the_same_size(
     store: ChatStore, alice: RequestContext, holder: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -172,7 +172,7 @@ except ValueError as error:
 
 
 @only_own
-def test_R43_a_widget_that_is_too_deep_to_be_written_is_refused_at_once() -> None:
+def test_R43_a_widget_that_is_nested_too_deeply_is_refused_immediately() -> None:
     process = start_python(DEEP_WIDGET)
     try:
         printed, errors = process.communicate(timeout=20)
@@ -188,7 +188,7 @@ def test_R43_a_widget_that_is_too_deep_to_be_written_is_refused_at_once() -> Non
 @only_own
 @pytest.mark.parametrize("method", ["read", "write"])
 @async_test
-async def test_R44_a_call_waits_for_few_of_another_owners_calls(
+async def test_R44_a_call_does_not_wait_for_all_calls_of_another_owner(
     store: ChatStore, alice: RequestContext, bob: RequestContext, method: str
 ) -> None:
     for context in (alice, bob):

@@ -58,7 +58,7 @@ class Items:
     async def fill(
         self, count: int, created_at: Callable[[int], datetime] = later
     ) -> list[str]:
-        """Save `count` rows; give their ids in the order of insertion."""
+        """Save `count` rows; return their ids in the order of insertion."""
         # The order of insertion is not that of the alphabet.
         ids = [f"row_{(number * 7) % 10}_{number}" for number in range(count)]
         for number, row_id in enumerate(ids):
@@ -66,7 +66,7 @@ class Items:
         return ids
 
     async def walk(self, limit: int, order: str) -> list[str]:
-        """Follow `after` through all pages; give the ids."""
+        """Follow `after` through all pages; return the ids."""
         page = await self.page(None, limit, order)
         ids = ids_of(page)
         while page.has_more:
@@ -114,12 +114,12 @@ each_order = pytest.mark.parametrize("order", ["asc", "desc"])
 
 
 def ids_of(page: AnyPage) -> list[str]:
-    """Give the ids of a page's rows."""
+    """Return the ids of a page's rows."""
     return [row.id for row in page.data]
 
 
 def in_order(ids: list[str], order: str) -> list[str]:
-    """Give ids, which are in ascending order, in this order."""
+    """Return ids, which are in ascending order, in this order."""
     return ids if order == "asc" else ids[::-1]
 
 
@@ -141,7 +141,7 @@ async def test_R17_rows_are_ordered_by_created_at_and_then_by_insertion(
 
 @pytest.mark.parametrize("created_at", [later(-100), NOON, later(100)])
 @async_test
-async def test_R17_a_row_keeps_its_place_and_shows_what_was_saved_last(
+async def test_R17_an_updated_row_keeps_its_place_and_has_its_new_content(
     rows: Items, created_at: datetime
 ) -> None:
     ids = await rows.fill(4)
@@ -175,7 +175,7 @@ async def test_R18_following_after_returns_every_row_exactly_once(
 @each_order
 @pytest.mark.parametrize("limit", [1, 3])
 @async_test
-async def test_R18_a_walk_is_not_disturbed_by_what_is_saved_meanwhile(
+async def test_R18_rows_saved_while_paging_do_not_repeat_or_hide_others(
     rows: Items, bob: RequestContext, order: str, limit: int
 ) -> None:
     ids = await rows.fill(7, lambda number: NOON)
@@ -227,7 +227,7 @@ async def test_R19_has_more_is_exact_and_after_is_the_last_row_of_the_page(
 
 @each_order
 @async_test
-async def test_R20_an_after_that_is_not_ones_own_raises_not_found(
+async def test_R20_an_unknown_cursor_raises_not_found(
     rows: Items, bob: RequestContext, order: str
 ) -> None:
     await rows.fill(3)
@@ -240,7 +240,7 @@ async def test_R20_an_after_that_is_not_ones_own_raises_not_found(
 
 @each_order
 @async_test
-async def test_R20_a_page_goes_on_behind_a_thread_that_was_deleted_but_not_behind_an_item(
+async def test_R20_a_deleted_thread_is_a_valid_cursor_and_a_deleted_item_is_not(
     rows: Items, order: str
 ) -> None:
     ids = in_order(await rows.fill(5), order)
@@ -278,7 +278,7 @@ async def test_R21_bad_orders_and_limits_are_refused_before_the_database_is_aske
 
 
 def logged_cuts(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give the warnings of pages that were cut."""
+    """Return the warnings of pages that were cut."""
     return [
         record.getMessage()
         for record in caplog.records
@@ -287,7 +287,7 @@ def logged_cuts(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @async_test
-async def test_R21_a_page_is_cut_to_the_configured_size_and_the_log_says_so(
+async def test_R21_a_page_is_cut_to_max_page_size_with_a_warning(
     rows: Items, probe: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = await rows.fill(12)
@@ -319,7 +319,7 @@ async def test_R22_a_page_costs_one_round_trip(
 
 
 @only_own
-def test_R22_a_page_is_a_range_of_an_index(store: ChatStore, probe: Probe) -> None:
+def test_R22_a_page_is_one_index_range_scan(store: ChatStore, probe: Probe) -> None:
     probe.fill(3_000)
     for by_order in (
         statements.FIRST_ITEMS,
@@ -350,7 +350,7 @@ async def assert_sees(reader: ChatStore, context: RequestContext, text: str) -> 
 
 
 @async_test
-async def test_R23_a_read_sees_every_write_before_it_through_whatever_store(
+async def test_R23_a_read_sees_all_earlier_writes_of_any_store(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     async with ChatStore(probe.url) as other:

@@ -157,7 +157,7 @@ def blocking_calls(*modules: str) -> Generator[list[str], None, None]:
 
 
 @async_test
-async def test_R32_the_loop_goes_on_while_a_write_waits(
+async def test_R32_the_event_loop_keeps_running_while_a_write_waits(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -170,7 +170,7 @@ async def test_R32_the_loop_goes_on_while_a_write_waits(
 
 
 @async_test
-async def test_R32_no_call_uses_the_driver_or_files_on_the_loops_thread(
+async def test_R32_no_call_opens_files_or_sleeps_on_the_event_loop_thread(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
     for context in (alice, bob):  # the first use may import modules
@@ -200,7 +200,7 @@ async def test_R33_the_pool_is_bounded(
             calls = [
                 asyncio.ensure_future(call(store, context))
                 for call in [*CALLS.values()] * 10
-                for context in (alice, bob)  # each has turns of its own
+                for context in (alice, bob)  # whose calls are limited separately
             ]
             await asyncio.sleep(0.3)
             busy = probe.count_connections(store)
@@ -210,7 +210,7 @@ async def test_R33_the_pool_is_bounded(
 
 
 @async_test
-async def test_R33_callers_of_an_exhausted_pool_get_an_error_in_time(
+async def test_R33_calls_that_wait_for_an_exhausted_pool_time_out(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
     await save_one_of_each(store, alice)
@@ -312,7 +312,7 @@ async def test_R36_writers_in_one_process_lose_and_duplicate_nothing(
 
 
 @async_test
-async def test_R36_a_write_that_fails_takes_no_other_with_it(
+async def test_R36_a_failed_write_does_not_affect_concurrent_writes(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -339,7 +339,7 @@ print(*asyncio.run(ChatStore(sys.argv[1]).migrate()))
 """
 
 
-def test_R37_processes_that_start_at_once_migrate_exactly_once(
+def test_R37_processes_that_start_together_apply_each_migration_once(
     old_probe: Probe,
 ) -> None:
     before = [] if old_probe.is_untouched() else applied(old_probe)
@@ -352,7 +352,7 @@ def test_R37_processes_that_start_at_once_migrate_exactly_once(
 
 
 @async_test
-async def test_R37_migrating_waits_for_another_process_that_migrates(
+async def test_R37_migrate_waits_for_a_migration_in_another_process(
     old_probe: Probe,
 ) -> None:
     before = [] if old_probe.is_untouched() else applied(old_probe)
@@ -379,7 +379,7 @@ async def test_R37_tables_that_are_too_new_are_refused(
 
 
 @async_test
-async def test_R37_tables_that_are_too_old_are_refused_with_what_to_run(
+async def test_R37_outdated_tables_are_refused_with_the_command_to_run(
     old_probe: Probe, alice: RequestContext
 ) -> None:
     store = ChatStore(old_probe.url)
@@ -424,7 +424,7 @@ def test_R38_every_method_has_the_signature_of_the_sdk(
 
 
 @only_own
-def test_R38_the_store_is_the_sdks_for_the_request_context(store: ChatStore) -> None:
+def test_R38_chat_store_is_a_subclass_of_the_sdks_store(store: ChatStore) -> None:
     assert isinstance(store, Store)
     assert vars(ChatStore)["__orig_bases__"] == (Store[RequestContext],)
 
@@ -480,7 +480,7 @@ FORGED = "1\n\x1b[2J2026 forged"
 
 @pytest.mark.parametrize("sent", [FORGED, "x" * 10_000, "\ud800"])
 @async_test
-async def test_R39_what_a_client_sends_is_shown_escaped_and_cut(
+async def test_R39_errors_show_client_input_escaped_and_truncated(
     store: ChatStore, alice: RequestContext, sent: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -521,7 +521,7 @@ def test_R39_the_password_of_the_url_is_never_printed(
 
 
 async def failure_of(call: Any) -> str:
-    """Give all that can be printed of the error that a call ends with."""
+    """Return all that can be printed of the error that a call ends with."""
     try:
         await finish(call)
     except (ChatStoreError, NotFoundError, ValueError) as error:
@@ -559,7 +559,7 @@ async def test_R40_close_waits_for_writes_in_flight(
 
 
 @async_test
-async def test_R40_closing_takes_the_last_writes_of_tasks_that_are_cancelled(
+async def test_R40_close_waits_for_the_last_writes_of_cancelled_tasks(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -590,7 +590,7 @@ async def test_R40_closing_takes_the_last_writes_of_tasks_that_are_cancelled(
 
 
 @async_test
-async def test_R40_using_it_before_opening_or_after_closing_says_so(
+async def test_R40_using_a_store_that_is_not_open_raises_store_closed_error(
     probe: Probe, alice: RequestContext
 ) -> None:
     store = ChatStore(probe.url, auto_migrate=True)
@@ -605,7 +605,7 @@ async def test_R40_using_it_before_opening_or_after_closing_says_so(
 
 
 @async_test
-async def test_R40_opening_and_closing_twice_is_safe_and_leaves_nothing_behind(
+async def test_R40_open_and_close_may_be_repeated_and_leave_no_connections(
     probe: Probe, alice: RequestContext
 ) -> None:
     store = ChatStore(probe.url, auto_migrate=True)
@@ -621,7 +621,7 @@ async def test_R40_opening_and_closing_twice_is_safe_and_leaves_nothing_behind(
             await store.load_thread("thr_1", alice)
 
 
-def test_R40_a_call_in_another_event_loop_says_so(
+def test_R40_a_call_in_another_event_loop_raises_store_closed_error(
     store: ChatStore, alice: RequestContext
 ) -> None:
     with pytest.raises(StoreClosedError, match="event loop"):
@@ -629,7 +629,7 @@ def test_R40_a_call_in_another_event_loop_says_so(
 
 
 @async_test
-async def test_R40_migrating_leaves_the_store_as_open_or_closed_as_it_was(
+async def test_R40_migrate_neither_opens_nor_closes_the_store(
     probe: Probe, alice: RequestContext
 ) -> None:
     store = ChatStore(probe.url)

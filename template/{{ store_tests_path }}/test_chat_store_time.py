@@ -79,7 +79,7 @@ async def test_R24_created_at_comes_back_as_it_was_saved(
     [("UTC0", 0), (BERLIN, 1), ("EST5", -5), ("NZST-12", 12), ("MART9:30", -9.5)],
 )
 @async_test
-async def test_R25_a_naive_time_is_local_time_and_sorts_among_aware_ones(
+async def test_R25_naive_times_are_local_times_and_sort_among_aware_times(
     store: ChatStore,
     alice: RequestContext,
     set_local_zone: Callable[[str], None],
@@ -105,7 +105,7 @@ async def test_R25_a_naive_time_is_local_time_and_sorts_among_aware_ones(
     ids=str,
 )
 @async_test
-async def test_R25_a_time_that_has_no_instant_in_utc_is_refused(
+async def test_R25_a_time_outside_the_range_of_utc_is_refused(
     store: ChatStore, probe: Probe, alice: RequestContext, created_at: datetime
 ) -> None:
     await store.save_thread(a_thread(), alice)

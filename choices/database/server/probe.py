@@ -49,7 +49,7 @@
 
     @contextmanager
     def stalled(self, store: ChatStore) -> Generator[None, None, None]:
-        """Keep all of the Store's connections busy with the next call that they get."""
+        """Block every read and write of the Store."""
         with self._session() as run:
             run("BEGIN")
             run(_LOCK_ALL)
@@ -66,7 +66,7 @@
             run("COMMIT")
 
     def break_connections(self, store: ChatStore) -> None:
-        """Make the Store's connections die under it."""
+        """Terminate the Store's connections."""
         self._disconnect_others()
 
     def count_connections(self, store: ChatStore) -> int:
@@ -74,7 +74,7 @@
         return len(self._others())
 
     def urls_with(self, password: str) -> list[str]:
-        """Give URLs that carry a password, and that no Store can open."""
+        """Return URLs that carry a password, and that no Store can open."""
         account = f"user:{password}"
         return [
             f"{_SCHEME}://{account}@127.0.0.1:1/chat",

@@ -1,6 +1,6 @@
 """Streaming: one real id for each message, where the model has none. R06 of the contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 from collections.abc import AsyncIterator

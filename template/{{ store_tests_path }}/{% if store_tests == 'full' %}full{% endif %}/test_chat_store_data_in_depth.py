@@ -1,6 +1,6 @@
 """Data: R26 to R30 of the Store's contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import itertools
@@ -102,7 +102,7 @@ def in_dict(value: Any) -> Any:
 
 
 def deepest(place: str, wrap: Callable[[Any], Any]) -> int:
-    """Give the deepest nesting that pydantic's serializer writes in a place."""
+    """Return the deepest nesting that pydantic's serializer writes in a place."""
     for depth in itertools.count(1):
         try:
             PLACES[place](nested(depth, wrap)).model_dump_json()
@@ -114,7 +114,7 @@ def deepest(place: str, wrap: Callable[[Any], Any]) -> int:
 @pytest.mark.parametrize("wrap", [in_list, in_dict])
 @pytest.mark.parametrize("place", PLACES)
 @async_test
-async def test_R27_nesting_comes_back_as_deep_as_the_serializer_writes(
+async def test_R27_nesting_is_loaded_unchanged_up_to_the_serializers_limit(
     store: ChatStore, alice: RequestContext, place: str, wrap: Callable[[Any], Any]
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -132,7 +132,7 @@ async def test_R27_nesting_comes_back_as_deep_as_the_serializer_writes(
 
 
 @async_test
-async def test_R27_no_row_makes_a_query_of_the_databases_own_json_fail(
+async def test_R27_the_databases_json_functions_can_read_every_row(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread("thr_deleted"), alice)

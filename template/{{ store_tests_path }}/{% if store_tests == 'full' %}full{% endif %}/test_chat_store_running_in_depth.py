@@ -1,6 +1,6 @@
 """Running: R31 to R40 of the Store's contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
@@ -45,7 +45,7 @@ from test_chat_store_running import FORGED, blocking_calls, recover
 
 
 @async_test
-async def test_R31_what_a_cancelled_stream_stores_while_it_ends_is_stored(
+async def test_R31_writes_in_the_cleanup_of_a_cancelled_stream_are_stored(
     store: ChatStore, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -105,7 +105,7 @@ async def test_R31_the_wait_ends_after_the_configured_time(
 
 @pytest.mark.parametrize("method", CALLS)
 @async_test
-async def test_R32_the_loop_goes_on_while_the_database_answers_nobody(
+async def test_R32_the_event_loop_keeps_running_while_the_database_is_blocked(
     store: ChatStore, alice: RequestContext, probe: Probe, method: str
 ) -> None:
     await save_one_of_each(store, alice)
@@ -161,7 +161,7 @@ async def test_R33_writes_that_another_process_locks_out_get_an_error_in_time(
 
 
 @async_test
-async def test_R33_many_writes_that_another_process_locks_out_share_one_wait(
+async def test_R33_many_writes_blocked_by_another_process_time_out_together(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -241,7 +241,7 @@ async def test_R34_calls_that_wait_together_succeed_although_connections_die(
 
 
 @async_test
-async def test_R34_a_database_that_stays_away_is_an_error_and_may_come_back(
+async def test_R34_calls_fail_while_the_database_is_down_and_succeed_afterwards(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await save_one_of_each(store, alice)
@@ -261,7 +261,7 @@ async def test_R34_a_database_that_stays_away_is_an_error_and_may_come_back(
             await finish(call(hasty, alice))
 
 
-def test_R37_the_command_line_prints_the_sql_that_somebody_else_can_run(
+def test_R37_migrate_sql_prints_a_script_that_a_dba_can_run(
     probe: Probe, command: Command, alice: RequestContext
 ) -> None:
     status, printed = command("migrate", "--sql", url=probe.url)
@@ -292,7 +292,7 @@ def test_R37_the_command_line_can_be_run_with_m(probe: Probe) -> None:
 
 @only_own
 @async_test
-async def test_R37_a_migration_of_ones_own_hides_no_newer_tables(
+async def test_R37_a_custom_migration_does_not_hide_tables_that_are_too_new(
     store: ChatStore, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql = "CREATE INDEX chatkit_mine ON chatkit_items (id);\n"
@@ -446,7 +446,7 @@ async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
 
 @only_own
 @async_test
-async def test_R40_closing_waits_for_a_task_that_goes_on_for_a_moment_only(
+async def test_R40_close_waits_only_briefly_for_a_task_that_keeps_running(
     store: ChatStore, alice: RequestContext
 ) -> None:
     ended = asyncio.Event()
@@ -512,7 +512,7 @@ def test_R40_a_closed_store_can_be_opened_in_another_event_loop_by_several_tasks
 @only_own
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system has no fork.")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # there are other threads
-def test_R40_a_store_that_was_opened_before_a_fork_says_so(
+def test_R40_using_a_store_opened_before_a_fork_raises_store_closed_error(
     store: ChatStore, alice: RequestContext
 ) -> None:
     child = os.fork()

@@ -8,7 +8,7 @@ The quick profile makes the same sequences on each run. With CHAT_STORE_THOROUGH
 and others each time; a failure is repeated by putting the decorator that it prints on the class
 `Machine`.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """Threads and items: R01 to R11 of the Store's contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
