@@ -12,9 +12,6 @@ class StandIn:
         self.__dict__.update(attributes)
 
 
-IS_FROZEN = False
-
-
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     """Return a context with an owner; with None or "", one without an owner.
 

@@ -4,8 +4,6 @@ from typing import Any
 
 from chat_store_under_test import RequestContext
 
-IS_FROZEN = False
-
 
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     """Return a context with an owner; with None or "", one without an owner."""

@@ -1,4 +1,4 @@
-"""Gives each test a MySQL or MariaDB database, and looks into it around the Store.
+"""Provides an empty MySQL or MariaDB database for each test, and direct access to it.
 
 This is the one module of the suite that knows the database.
 The server is the one that CHAT_STORE_TEST_URL names, where the suite makes a database
@@ -21,7 +21,6 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -57,7 +56,7 @@ ANALYZE TABLE chatkit_threads, chatkit_items
 
 
 class Server:
-    """A server of the suite's own, with its account `root`.
+    """A MySQL or MariaDB server that the suite starts; its account is `root`.
 
     Args:
         program: `mariadbd` or `mysqld`.
@@ -157,13 +156,13 @@ def own_server() -> Server:
 
 @functools.cache
 def server_url() -> str:
-    """Give the URL of an account that may create databases and accounts."""
+    """Return the URL of an account that may create databases and accounts."""
     return os.environ.get("CHAT_STORE_TEST_URL") or own_server().url
 
 
 @functools.cache
 def own_account() -> tuple[str, str]:
-    """Create the account of this process, dropped at its end; give its name and password."""
+    """Create the account of this process, dropped at its end; return its name and password."""
     name, password = f"chat_store_{secrets.token_hex(6)}", secrets.token_hex(12)
 
     def run(*commands: str) -> None:
@@ -196,13 +195,10 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
-    # A statement that takes a moment.
-    SLOW_STATEMENT = "SELECT SLEEP(1)"
-
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
 
-    # Waits that are short enough for a test, whatever it is that the Store waits for.
+    # Short timeouts, for tests in which the Store must time out.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:
@@ -219,13 +215,13 @@ class Probe:
 
 {% include "choices/database/server/probe.py" %}
 
-    def _clean_up(self) -> None:
+    def _reset_time_zone(self) -> None:
         [(time_zone,)] = self.query("SELECT @@GLOBAL.time_zone")
         if time_zone != self._time_zone:  # the server may be somebody's
             self.execute(f"SET GLOBAL time_zone = '{self._time_zone}'")
 
     def is_untouched(self) -> bool:
-        """Tell whether nobody has made anything in the database yet."""
+        """Return whether the database has no tables of the Store."""
         return not self.query("SHOW TABLES")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -238,7 +234,7 @@ class Probe:
             ]
 
     def execute(self, sql: str) -> int:
-        """Run and commit one other statement; give the number of rows changed."""
+        """Run and commit one other statement; return the number of rows changed."""
         with self._connection.cursor() as cursor:
             return int(cursor.execute(sql))
 
@@ -250,14 +246,14 @@ class Probe:
                 pass
 
     def age_deletions(self, duration: timedelta) -> None:
-        """Make every thread that was deleted look deleted that much earlier."""
+        """Move the deletion time of every deleted thread back by a duration."""
         microseconds = duration // timedelta(microseconds=1)
         self.execute(
             f"UPDATE chatkit_threads SET deleted_at = deleted_at - {microseconds}"
         )
 
-    def flaws_in_durability(self, store: ChatStore) -> list[str]:
-        """Give the settings by which the Store may lose what it has acknowledged."""
+    async def flaws_in_durability(self, store: ChatStore) -> list[str]:
+        """Return the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
         for name in ("innodb_flush_log_at_trx_commit", "innodb_doublewrite"):
             [(value,)] = self.query(f"SELECT @@{name}")
@@ -272,7 +268,7 @@ class Probe:
         ]
 
     def flaws_in_plan(self, statement: str) -> list[str]:
-        """Give the steps of a statement's plan that sort, or read beside a key's range."""
+        """Return the steps of a statement's plan other than an index range scan."""
         values = ["'many'", "'thr_1'", "'thr_450'", "20"]
         if "chatkit_items" not in statement:
             values.pop(1)

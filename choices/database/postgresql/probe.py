@@ -1,4 +1,4 @@
-"""Gives each test a PostgreSQL database, and looks into it around the Store.
+"""Provides an empty PostgreSQL database for each test, and direct access to it.
 
 This is the one module of the suite that knows the database.
 The server is the one that CHAT_STORE_TEST_URL names, where the suite makes a database
@@ -25,7 +25,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
@@ -56,7 +55,7 @@ ANALYZE chatkit_threads, chatkit_items
 
 
 class Server:
-    """A server of the suite's own; its database is `postgres`.
+    """A PostgreSQL server that the suite starts; its database is `postgres`.
 
     Args:
         binaries: The directory with `initdb` and `postgres`.
@@ -109,7 +108,7 @@ class Server:
             )
 
     def _readable(self, binaries: Path) -> Path:
-        # A virtual environment of root's may be closed to the account.
+        # The account may have no access to root's virtual environment.
         probe = subprocess.run(
             ["test", "-x", binaries / "postgres"],
             user=self._account,
@@ -168,18 +167,18 @@ def own_server() -> Server:
 
 
 def given_url() -> str:
-    """Give the URL by which Stores reach the server."""
+    """Return the URL by which Stores reach the server."""
     return os.environ.get("CHAT_STORE_TEST_URL") or own_server().url
 
 
 def admin_url() -> str:
-    """Give the URL by which the suite reaches the server, around a pooler."""
+    """Return the URL by which the suite reaches the server, around a pooler."""
     return os.environ.get("CHAT_STORE_TEST_ADMIN_URL") or given_url()
 
 
 @functools.cache
 def own_database() -> str:
-    """Create the database of this process, which is dropped at its end; give its name."""
+    """Create the database of this process, which is dropped at its end; return its name."""
     name = f"chat_store_test_{secrets.token_hex(6)}"
 
     def drop() -> None:
@@ -208,13 +207,10 @@ class Probe:
     # wait for nothing.
     BLOCKING_MODULES = ()
 
-    # A statement that takes a moment.
-    SLOW_STATEMENT = "SELECT pg_sleep(1)"
-
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
 
-    # Waits that are short enough for a test, whatever it is that the Store waits for.
+    # Short timeouts, for tests in which the Store must time out.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:
@@ -224,11 +220,8 @@ class Probe:
 
 {% include "choices/database/server/probe.py" %}
 
-    def _clean_up(self) -> None:
-        self._connection.close()
-
     def is_untouched(self) -> bool:
-        """Tell whether nobody has made anything in the database yet."""
+        """Return whether the database has no tables of the Store."""
         tables = "SELECT 1 FROM pg_tables WHERE tablename LIKE 'chatkit%'"
         return not self.query(tables)
 
@@ -237,7 +230,7 @@ class Probe:
         return self._connection.execute(sql.encode()).fetchall()
 
     def execute(self, sql: str) -> int:
-        """Run and commit one other statement; give the number of rows changed."""
+        """Run and commit one other statement; return the number of rows changed."""
         return self._connection.execute(sql.encode()).rowcount
 
     def run_script(self, sql: str) -> None:
@@ -245,24 +238,28 @@ class Probe:
         self.execute(sql)
 
     def age_deletions(self, duration: timedelta) -> None:
-        """Make every thread that was deleted look deleted that much earlier."""
+        """Move the deletion time of every deleted thread back by a duration."""
         self.execute(
             "UPDATE chatkit_threads SET deleted_at = "
             f"deleted_at - interval '{duration.total_seconds()} seconds'"
         )
 
-    def flaws_in_durability(self, store: ChatStore) -> list[str]:
-        """Give the settings by which the Store may lose what it has acknowledged."""
+    async def flaws_in_durability(self, store: ChatStore) -> list[str]:
+        """Return the settings by which the Store may lose what it has acknowledged."""
         settings = ("fsync", "full_page_writes", "synchronous_commit")
-        values = [(name, self.query(f"SHOW {name}")[0][0]) for name in settings]
-        flaws = [f"{name} is {value}" for name, value in values if value != "on"]
+        flaws: list[str] = []
+        async with store.connected() as database:  # a session may have its own
+            for name in settings:
+                [(value,)] = await database.read(f"SHOW {name}")
+                if value != "on":
+                    flaws.append(f"{name} is {value}")
         unlogged = self.query(
             "SELECT relname FROM pg_class WHERE relname LIKE 'chatkit%' AND relpersistence <> 'p'"
         )
         return flaws + [f"{name} is not logged" for (name,) in unlogged]
 
     def flaws_in_plan(self, statement: str) -> list[str]:
-        """Give the steps of a statement's plan that sort, or read beside a key's range."""
+        """Return the steps of a statement's plan other than an index range scan."""
         with self._connect() as connection:
             connection.execute(b"SET plan_cache_mode = force_generic_plan")
             connection.execute(f"PREPARE checked AS {statement}".encode())

@@ -13,7 +13,6 @@ import struct
 import threading
 from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,6 +30,7 @@ from chat_store_processes import (
     texts_in,
 )
 from chat_store_tools import (
+    CALLS,
     READS,
     THOROUGH,
     WRITES,
@@ -55,8 +55,6 @@ from chat_store_under_test import (
 from chatkit.store import NotFoundError
 
 T = TypeVar("T")
-
-CALLS = {**READS, **WRITES}
 
 ENDS = ("server", "client")
 WAYS = ("closed", "reset")
@@ -86,19 +84,14 @@ class Proxy:
         self._run(self._accept())
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._run(self._shut_down())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def url(self, probe: Probe) -> str:
-        """Give the URL by which a Store reaches the probe's database through it."""
+        """Return the URL by which a Store reaches the probe's database through it."""
         parts = urlsplit(probe.url)
         account, at, _ = parts.netloc.rpartition("@")
         place = f"{account}{at}127.0.0.1:{self.port}"
@@ -256,7 +249,7 @@ def proxy(probe: Probe) -> Iterator[Proxy]:
 async def start_again(
     store: ChatStore, context: RequestContext, probe: Probe
 ) -> list[list[tuple[Any, ...]]]:
-    """Save one of each under the ids of CALLS; give the rows of every table."""
+    """Save one of each under the ids of CALLS; return the rows of every table."""
     for table in ("chatkit_items", "chatkit_threads"):  # those that were deleted, too
         probe.execute(f"DELETE FROM {table}")
     await save_one_of_each(store, context, "before")
@@ -442,7 +435,7 @@ async def test_R33_a_write_that_fails_half_way_leaves_no_transaction_open(
 
 
 @async_test
-async def test_R33_a_call_that_took_too_long_leaves_its_caller_as_it_was(
+async def test_R33_a_call_that_times_out_does_not_leave_its_task_cancelled(
     store: ChatStore, probe: Probe, proxy: Proxy
 ) -> None:
     async with ChatStore(proxy.url(probe), **lost_options()) as remote:
@@ -485,7 +478,7 @@ async def test_R40_closing_ends_when_the_network_loses_everything(
 
 
 @async_test
-async def test_R33_a_statement_has_a_time_of_its_own_however_long_a_connection_may_take(
+async def test_R33_statement_timeout_is_independent_of_pool_timeout(
     store: ChatStore, alice: RequestContext, probe: Probe, proxy: Proxy
 ) -> None:
     await save_one_of_each(store, alice)
@@ -497,7 +490,7 @@ async def test_R33_a_statement_has_a_time_of_its_own_however_long_a_connection_m
 
 
 def lost_options() -> DatabaseOptions:
-    """Give short waits, and connections enough for a call of each method at once."""
+    """Return short waits, and connections enough for a call of each method at once."""
     return DatabaseOptions(
         pool_size=len(CALLS), pool_timeout=1.0, statement_timeout=1.0
     )
@@ -507,7 +500,7 @@ def lost_options() -> DatabaseOptions:
 
 
 @async_test
-async def test_R34_what_was_acknowledged_is_stored_once_whatever_the_network_does(
+async def test_R34_acknowledged_writes_are_stored_once_despite_network_faults(
     store: ChatStore, alice: RequestContext, probe: Probe, proxy: Proxy
 ) -> None:
     chance = a_chance()

@@ -3,14 +3,13 @@
         self._empty()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._disconnect_others()
-        self._clean_up()
+{% if store_database == "postgresql" %}
+        self._connection.close()
+{% else %}
+        self._reset_time_zone()
+{% endif %}
 
     def damage_item(self, item_id: str) -> None:
         """Make an item's payload unreadable."""
@@ -50,7 +49,7 @@
 
     @contextmanager
     def stalled(self, store: ChatStore) -> Generator[None, None, None]:
-        """Keep all of the Store's connections busy with the next call that they get."""
+        """Block every read and write of the Store."""
         with self._session() as run:
             run("BEGIN")
             run(_LOCK_ALL)
@@ -67,19 +66,15 @@
             run("COMMIT")
 
     def break_connections(self, store: ChatStore) -> None:
-        """Make the Store's connections die under it."""
+        """Terminate the Store's connections."""
         self._disconnect_others()
 
     def count_connections(self, store: ChatStore) -> int:
         """Count the connections that the Store holds."""
         return len(self._others())
 
-    def flaws_in_privacy(self) -> list[str]:
-        """Give the files of the database that others may read: none are the Store's."""
-        return []
-
     def urls_with(self, password: str) -> list[str]:
-        """Give URLs that carry a password, and that no Store can open."""
+        """Return URLs that carry a password, and that no Store can open."""
         account = f"user:{password}"
         return [
             f"{_SCHEME}://{account}@127.0.0.1:1/chat",
@@ -89,7 +84,7 @@
 
     @contextmanager
     def recorded(self, store: ChatStore) -> Generator[list[str], None, None]:
-        """Collect the statements that the Store sends, without BEGIN and COMMIT."""
+        """Collect the statements that the Store sends, without COMMIT."""
         sent: list[str] = []
         fetch, execute = connections.Connection.fetch, connections.Connection.execute
 
@@ -101,9 +96,16 @@
             sent.append(statement)
             return await execute(self, statement, params)
 
+        begin = connections.Connection.transaction
+
+        def note_and_begin(self: Any) -> Any:
+            sent.append("BEGIN")
+            return begin(self)
+
         with (
             patch.object(connections.Connection, "fetch", note_and_fetch),
             patch.object(connections.Connection, "execute", note_and_execute),
+            patch.object(connections.Connection, "transaction", note_and_begin),
         ):
             yield sent
 

@@ -13,7 +13,7 @@
         self._disturb_once(self.DISCONNECT, at_commit=True)
 
     def crash_server(self) -> None:
-        """Kill the server of the suite's own with SIGKILL, and start it again."""
+        """Kill the server that the suite has started with SIGKILL, and start it again."""
         import pytest
 
         if os.environ.get("CHAT_STORE_TEST_URL"):

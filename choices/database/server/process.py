@@ -12,7 +12,7 @@
         raise RuntimeError(f"The server does not start:\n{self._log()}")
 
     def stop(self, how: signal.Signals = SHUT_DOWN) -> None:
-        """Stop it in good order, or by a signal; SIGKILL is a crash."""
+        """Stop it, in an orderly way by default; SIGKILL simulates a crash."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait()

@@ -23,13 +23,12 @@
 
     def query_json(self) -> list[str]:
         """Read the ids out of all payloads by the database's own JSON functions, sorted."""
-        tables = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
         rows = [
             self.query(
                 f"SELECT json_extract(data, '$.id'), json_type(data, '$.metadata') "
                 f"FROM {table} WHERE data IS NOT NULL"
             )
-            for table in tables
+            for table in TABLES
         ]
         return sorted(row[0] for part in rows for row in part)
 

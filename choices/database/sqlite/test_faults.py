@@ -1,7 +1,8 @@
-"""Faults of the file and of its disk: R34 to R36 of the Store's contract."""
+"""The file and its disk, and their faults: R34 to R36 and R39 of the Store's contract."""
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from chat_store_appending import append_until
 from chat_store_database import Probe, connections_of
 from chat_store_tools import (
     READS,
+    SECRET,
     THOROUGH,
     a_chance,
     a_message,
     a_thread,
+    an_attachment,
     async_test,
     finish,
     save_one_of_each,
@@ -131,3 +134,38 @@ async def test_R36_what_was_acknowledged_is_stored_once_however_others_lock_the_
     assert len(found) == len(set(found))
     for ids in acknowledged:
         assert [item_id for item_id in found if item_id in set(ids)] == ids
+
+
+# --- R39: what others could read in the file
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Files have no such mode there.")
+@async_test
+async def test_R39_files_can_be_read_by_their_owner_only(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    await save_one_of_each(store, alice)
+    files = list(probe.path.parent.glob(f"{probe.path.name}*"))
+    assert probe.path in files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
+@async_test
+async def test_R39_what_was_deleted_or_replaced_is_not_left_in_a_file(
+    probe: Probe, alice: RequestContext, tmp_path: Path
+) -> None:
+    async with ChatStore(probe.url, auto_migrate=True) as store:
+        for thread_id in ("thr_1", "thr_2"):
+            await store.save_thread(a_thread(thread_id, title=SECRET), alice)
+            for number, size in enumerate((1, 20, 2_000)):
+                item = a_message(f"msg_{number}", thread_id, SECRET * size)
+                await store.add_thread_item(thread_id, item, alice)
+        await store.save_attachment(an_attachment(name=SECRET), alice)
+        await store.delete_attachment("atc_1", alice)
+        await store.delete_thread("thr_1", alice)
+        await store.save_thread(a_thread("thr_2", title="hello"), alice)
+        for number in (0, 2):
+            await store.delete_thread_item("thr_2", f"msg_{number}", alice)
+        await store.save_item("thr_2", a_message("msg_1", "thr_2"), alice)
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert [SECRET.encode() in content for content in files] == [False] * len(files)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import pytest
 from chat_store_tools import a_thread
-from chat_store_under_test import ChatStore, IdError, RequestContext, ids
+from chat_store_under_test import ChatStore, RequestContext
+
+from {{ store_module }} import IdError, ids
 
 
 def test_the_function_is_given_the_kind_the_thread_and_the_context(

@@ -6,7 +6,9 @@ from datetime import datetime
 import pytest
 from chat_store_contexts import make_context
 from chat_store_tools import a_question, a_thread, async_test, id_bodies
-from chat_store_under_test import ChatStore, IdError, RequestContext, ids
+from chat_store_under_test import ChatStore, RequestContext
+
+from {{ store_module }} import IdError, ids
 
 
 def make_ids(store: ChatStore, context: RequestContext) -> list[str]:
@@ -76,7 +78,7 @@ def test_a_key_that_is_used_again_for_another_request_makes_other_ids(
 
 
 async def create_thread(store: ChatStore, context: RequestContext) -> str:
-    """Make what a request makes that begins a conversation; give the thread's id."""
+    """Make what a request makes that begins a conversation; return the thread's id."""
     thread = a_thread(store.generate_thread_id(context), created_at=datetime.now())
     await store.save_thread(thread, context)
     item_id = store.generate_item_id("message", thread, context)

@@ -1,6 +1,6 @@
 """A task that appends while a test disturbs what is under it.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio

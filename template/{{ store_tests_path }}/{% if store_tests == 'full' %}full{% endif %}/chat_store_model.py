@@ -4,7 +4,7 @@ The state machine makes the same calls to a Store and to this model, and compare
 them. The methods are those of `chatkit.store.Store`, without the context: each owner has a model
 of its own, so that owners cannot meet (R12).
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 from datetime import datetime
@@ -23,12 +23,12 @@ ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
 
 def read_back(adapter: TypeAdapter[T], value: T) -> T:
-    """Give what the SDK reads from a value's JSON (R01, R26, R30)."""
+    """Return what the SDK reads from a value's JSON (R01, R26, R30)."""
     return adapter.validate_json(adapter.dump_json(value))
 
 
 def instant(row: ThreadMetadata | ThreadItem) -> datetime:
-    """Give the moment that a row's time means; a naive one is local time (R25)."""
+    """Return the moment that a row's time means; a naive one is local time (R25)."""
     return row.created_at.astimezone()
 
 
@@ -47,7 +47,7 @@ class Rows(Generic[Row]):
         self._rows[row.id] = row
 
     def load(self, row_id: str) -> Row:
-        """Give a row (R02)."""
+        """Return a row (R02)."""
         if row_id not in self._rows:
             raise NotFoundError
         return self._rows[row_id]
@@ -62,7 +62,7 @@ class Rows(Generic[Row]):
         self._places.pop(row_id, None)
 
     def page(self, after: str | None, limit: int, order: str) -> Page[Row]:
-        """Give the rows that follow one of them (R17 to R21)."""
+        """Return the rows that follow one of them (R17 to R21)."""
         if order not in ("asc", "desc") or limit < 1:
             raise ValueError
         places = sorted((self._places[row_id], row_id) for row_id in self._rows)
@@ -89,7 +89,7 @@ class Model:
         self.attachments: dict[str, Attachment] = {}
 
     def load_thread(self, thread_id: str) -> ThreadMetadata:
-        """Give a thread (R01, R02)."""
+        """Return a thread (R01, R02)."""
         return self._threads.load(thread_id)
 
     def save_thread(self, thread: ThreadMetadata) -> None:
@@ -120,7 +120,7 @@ class Model:
     def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str
     ) -> Page[ThreadItem]:
-        """Give a page of items, an empty one where there is no thread (R14)."""
+        """Return a page of items, an empty one where there is no thread (R14)."""
         if thread_id not in self._items:
             after = None
         return self._items_of(thread_id).page(after, limit, order)
@@ -130,7 +130,7 @@ class Model:
         self.attachments[attachment.id] = read_back(ATTACHMENT, attachment)
 
     def load_attachment(self, attachment_id: str) -> Attachment:
-        """Give an attachment (R02, R30)."""
+        """Return an attachment (R02, R30)."""
         if attachment_id not in self.attachments:
             raise NotFoundError
         return self.attachments[attachment_id]
@@ -142,7 +142,7 @@ class Model:
     def load_threads(
         self, limit: int, after: str | None, order: str
     ) -> Page[ThreadMetadata]:
-        """Give a page of threads (R17 to R21)."""
+        """Return a page of threads (R17 to R21)."""
         return self._threads.page(after, limit, order)
 
     def add_thread_item(self, thread_id: str, item: ThreadItem) -> None:
@@ -156,7 +156,7 @@ class Model:
         self._items[thread_id].save(read_back(ITEM, item))
 
     def load_item(self, thread_id: str, item_id: str) -> ThreadItem:
-        """Give an item of this thread (R02, R16)."""
+        """Return an item of this thread (R02, R16)."""
         return self._items_of(thread_id).load(item_id)
 
     def delete_thread(self, thread_id: str) -> None:

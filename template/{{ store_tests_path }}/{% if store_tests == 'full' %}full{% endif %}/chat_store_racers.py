@@ -1,6 +1,6 @@
 """Processes that write into threads while those are deleted and made again.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
@@ -57,7 +57,7 @@ RACER = "import chat_store_racers; chat_store_racers.race()"
 
 
 def race() -> None:
-    """Delete threads of one's own and make them again, while writing into everybody's.
+    """Delete and recreate some threads, while writing into all threads.
 
     The arguments of the process are the database's URL, its own name, the threads to delete, the
     threads to write into, both joined by commas, and how often to delete each. Of the threads to

@@ -3,7 +3,7 @@
 It is the SDK's own `ChatKitServer`, the same in every respect but that a script stands in for the
 model, so the tests see the Store called as it is called in production.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
@@ -165,7 +165,7 @@ def yields(make: Callable[[str], ThreadItem]) -> Turn:
 
 
 def whole_message(item_id: str, thread_id: str, text: str) -> list[ThreadStreamEvent]:
-    """Give the events of a message from its beginning to its end."""
+    """Return the events of a message from its beginning to its end."""
     return [
         *begun_message(item_id, thread_id, text),
         ThreadItemDoneEvent(item=_message(item_id, thread_id, text)),
@@ -173,7 +173,7 @@ def whole_message(item_id: str, thread_id: str, text: str) -> list[ThreadStreamE
 
 
 def begun_message(item_id: str, thread_id: str, text: str) -> list[ThreadStreamEvent]:
-    """Give the events of a message up to its last word, without its end."""
+    """Return the events of a message up to its last word, without its end."""
     deltas = [
         AssistantMessageContentPartTextDelta(content_index=0, delta=letter)
         for letter in text
@@ -197,7 +197,7 @@ def a_card(text: str) -> DynamicWidgetRoot:
 async def ask(
     server: ScriptedServer, context: RequestContext, request_type: str, **params: Any
 ) -> Any:
-    """Send a request to the server; give its answer, which may be a list of events."""
+    """Send a request to the server; return its answer, which may be a list of events."""
     request = json.dumps({"type": request_type, "params": params})
     result = await server.process(request, context)
     if isinstance(result, NonStreamingResult):

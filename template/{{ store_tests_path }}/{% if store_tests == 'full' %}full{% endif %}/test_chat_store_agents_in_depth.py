@@ -1,6 +1,6 @@
 """Streaming: one real id for each message, where the model has none. R06 of the contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 from collections.abc import AsyncIterator
@@ -49,8 +49,11 @@ from test_chat_store_agents import (
     collect,
     id_of,
     message_events,
+    turn,
     updated,
 )
+
+__all__ = ["turn"]
 
 each_kind_of_model = pytest.mark.parametrize("has_ids", [False, True])
 

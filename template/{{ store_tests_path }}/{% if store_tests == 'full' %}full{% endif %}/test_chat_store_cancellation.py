@@ -4,7 +4,7 @@ The SDK's real server plays a turn that is cancelled where it waits for the firs
 that is cancelled where it waits for the second time, and so on to the end. Wherever that is, the
 thread must then hold what the server has handed to the Store, each item once and in order.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from typing import Any, cast
 import anyio
 import pytest
 from chat_store_database import Probe
+from chat_store_http import user_input
 from chat_store_scripted import Events, ScriptedServer, a_card, ask, says, whole_message
 from chat_store_tools import (
     THOROUGH,
@@ -27,7 +28,6 @@ from chat_store_tools import (
     a_tool_call,
     async_test,
     finish,
-    user_input,
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
@@ -205,7 +205,7 @@ class Turn:
             self._read.append(json.loads(event.removeprefix(b"data: ")))
 
     async def assert_intact(self) -> None:
-        """See that the thread holds what it must."""
+        """Check that the thread holds what it must."""
         items = await self._items()
         stored = [item.model_dump(mode="json") for item in items]
         assert stored == list(self._recorder.items.values())
@@ -233,7 +233,7 @@ class Turn:
             assert message.content[0].text == text
 
     async def assert_goes_on(self) -> None:
-        """See that the thread takes another turn, behind what it holds."""
+        """Check that the thread takes another turn, behind what it holds."""
         before = await self._items()
         server = ScriptedServer(self._store, says("msg_next", "Once more"))
         await ask(

@@ -3,7 +3,7 @@
 The application answers as the SDK's guide has it. Pressing Stop in a client cuts the connection;
 Starlette then cancels the stream in a way that no test in-process can stand in for.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import time
@@ -15,7 +15,7 @@ import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from chat_store_adapter import make_context, open_store
 from chat_store_database import Probe
-from chat_store_http import Client, read_up_to, serving
+from chat_store_http import Client, read_up_to, serving, user_input
 from chat_store_scripted import (
     NEVER,
     Events,
@@ -25,7 +25,7 @@ from chat_store_scripted import (
     says,
     whole_message,
 )
-from chat_store_tools import run_async, user_input, walk
+from chat_store_tools import run_async, walk
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.server import StreamingResult
 from chatkit.types import (
@@ -48,7 +48,7 @@ REAL_AND_PLACEHOLDER_IDS = pytest.mark.parametrize(
 def alice_at_a_server(
     probe: Probe, *turns: Turn, grace: int = 10
 ) -> Generator[Client, None, None]:
-    """Serve a scripted server with a Store of its own; give a client to it."""
+    """Serve a scripted server with a Store of its own; return a client to it."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None, None]:
@@ -71,12 +71,12 @@ def alice_at_a_server(
 
 
 def what_is_stored(store: ChatStore, alice: RequestContext) -> list[str]:
-    """Give the items of the owner's only thread in order, each in a word or its text."""
+    """Return the items of the owner's only thread in order, each in a word or its text."""
     return described(all_items(store, alice))
 
 
 def described(items: list[ThreadItem]) -> list[str]:
-    """Give items, each in a word or its text."""
+    """Return items, each in a word or its text."""
 
     def describe(item: ThreadItem) -> str:
         if isinstance(item, (UserMessageItem, AssistantMessageItem)):
@@ -87,7 +87,7 @@ def described(items: list[ThreadItem]) -> list[str]:
 
 
 def all_items(store: ChatStore, alice: RequestContext) -> list[ThreadItem]:
-    """Give the items of the owner's only thread."""
+    """Return the items of the owner's only thread."""
     [thread] = run_async(store.load_threads(20, None, "desc", alice)).data
     return run_async(walk(store, alice, thread_id=thread.id))
 

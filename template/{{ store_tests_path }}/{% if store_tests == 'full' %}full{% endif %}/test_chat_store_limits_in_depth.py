@@ -1,6 +1,6 @@
 """What one caller may cost the others: R43 of the Store's contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
@@ -27,7 +27,7 @@ TEXTS = st.lists(PARTS | st.characters(exclude_categories=["Cs"]), min_size=1).m
 
 
 def cost_of(text: str) -> float:
-    """Give the CPU seconds that it takes to write and to read a text."""
+    """Return the CPU seconds that it takes to write and to read a text."""
     best = float("inf")
     for _ in range(3):
         began = time.process_time()

@@ -43,7 +43,7 @@ async def test_R41_any_text_survives_a_merge(
 
 
 @async_test
-async def test_R41_a_save_that_failed_is_made_up_for_by_the_next(
+async def test_R41_the_changes_of_a_failed_save_are_written_by_the_next(
     store: ChatStore, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -81,7 +81,7 @@ def deep_copy(thread: ThreadMetadata) -> ThreadMetadata:
 
 @pytest.mark.parametrize("copied", [shallow_copy, deep_copy, copy.deepcopy])
 @async_test
-async def test_R41_a_copy_counts_as_what_it_was_copied_from(
+async def test_R41_a_copy_of_a_loaded_thread_is_merged_like_the_original(
     store: ChatStore, alice: RequestContext, copied: Callable[[Any], ThreadMetadata]
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -96,7 +96,7 @@ async def test_R41_a_copy_counts_as_what_it_was_copied_from(
 
 
 @async_test
-async def test_R41_nothing_is_held_for_threads_that_are_gone(
+async def test_R41_no_reference_to_a_thread_object_is_kept(
     store: ChatStore, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)

@@ -1,6 +1,6 @@
 """Owners: R12 to R16 of the Store's contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 from typing import Any
@@ -52,9 +52,11 @@ async def test_R12_a_page_continues_behind_ones_own_row(
 
 @pytest.mark.parametrize("method", ["save_thread", "save_attachment"])
 @async_test
-async def test_R15_nobody_can_save_anything(store: ChatStore, method: str) -> None:
+async def test_R15_saving_without_an_owner_raises_an_error(
+    store: ChatStore, method: str
+) -> None:
     nobody = make_context(None)
-    with pytest.raises(Exception):  # noqa: B017 - of whatever type
+    with pytest.raises(Exception):  # noqa: B017 - an adapter's Store may have its own
         await WRITES[method](store, nobody)
 
 

@@ -1,6 +1,6 @@
 """Paging: R17 to R23 of the Store's contract, for items and for threads, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import asyncio
@@ -135,7 +135,7 @@ asyncio.run(main())
 
 @only_own
 @async_test
-async def test_R22_a_page_reads_hardly_more_rows_than_it_has(
+async def test_R22_a_page_reads_at_most_two_extra_rows(
     rows: Items, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await rows.fill(9)

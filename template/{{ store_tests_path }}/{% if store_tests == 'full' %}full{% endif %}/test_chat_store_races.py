@@ -1,6 +1,6 @@
 """Processes that delete threads while others write into them.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import json
@@ -45,7 +45,7 @@ def test_R10_processes_that_write_late_never_bring_a_deleted_thread_back(
 async def texts_or_none(
     store: ChatStore, context: RequestContext, thread_id: str
 ) -> list[str] | None:
-    """Give the texts of a thread's items, or None if there is no such thread."""
+    """Return the texts of a thread's items, or None if there is no such thread."""
     items = await walk(store, context, thread_id=thread_id, limit=500)
     try:
         await store.load_thread(thread_id, context)
@@ -56,7 +56,7 @@ async def texts_or_none(
 
 
 def assert_fits(calls: list[Call], thread_id: str, found: list[str] | None) -> None:
-    """See that a thread's calls ended as they had to, and that it is as they have left it."""
+    """Check that a thread's calls ended as they had to, and that it is as they have left it."""
     of_thread = [call for call in calls if call.thread_id == thread_id]
     # One process makes them all, one after the other.
     changes = [call for call in of_thread if call.what in ("create", "delete")]
@@ -79,7 +79,7 @@ def assert_fits(calls: list[Call], thread_id: str, found: list[str] | None) -> N
 
 
 def outcomes_of(write: Call, changes: list[Call]) -> set[bool]:
-    """Give the outcomes that a write may have: refused, not refused, or either."""
+    """Return the outcomes that a write may have: refused, not refused, or either."""
     is_deleted = False
     for change in changes:
         if change.ended < write.began:

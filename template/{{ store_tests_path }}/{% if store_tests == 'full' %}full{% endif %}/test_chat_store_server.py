@@ -4,7 +4,7 @@ Every test sends requests as a client does and then looks at what the Store hold
 who sends the same request sees nothing and changes nothing. A test's name begins with the request
 type, which the last test relies on.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import base64
@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from chat_store_adapter import only_own
+from chat_store_http import user_input
 from chat_store_scripted import Events, ScriptedServer, a_card, ask, says, yields
 from chat_store_tools import (
     a_message,
@@ -20,7 +21,6 @@ from chat_store_tools import (
     a_thread,
     async_test,
     later,
-    user_input,
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
@@ -41,7 +41,7 @@ from chatkit.types import (
 
 
 async def create(server: ScriptedServer, context: RequestContext, text: str) -> str:
-    """Begin a thread with a user's message; give its id."""
+    """Begin a thread with a user's message; return its id."""
     events = await ask(server, context, "threads.create", input=user_input(text))
     thread_id: str = events[0]["thread"]["id"]
     return thread_id
@@ -50,7 +50,7 @@ async def create(server: ScriptedServer, context: RequestContext, text: str) -> 
 async def assert_refused(
     server: ScriptedServer, stranger: RequestContext, request_type: str, **params: Any
 ) -> None:
-    """See that a request is answered to a stranger as if there were nothing."""
+    """Check that a request is answered to a stranger as if there were nothing."""
     with pytest.raises(NotFoundError):
         await ask(server, stranger, request_type, **params)
 
@@ -58,7 +58,7 @@ async def assert_refused(
 async def assert_hidden_from(
     stranger: RequestContext, store: ChatStore, thread_id: str
 ) -> None:
-    """See that a stranger finds neither the thread nor its items."""
+    """Check that a stranger finds neither the thread nor its items."""
     assert (await store.load_threads(20, None, "desc", stranger)).data == []
     assert await walk(store, stranger, thread_id=thread_id) == []
     with pytest.raises(NotFoundError):
@@ -66,7 +66,7 @@ async def assert_hidden_from(
 
 
 def texts(items: list[ThreadItem]) -> list[str]:
-    """Give the texts of the messages among the items, in order."""
+    """Return the texts of the messages among the items, in order."""
     messages = [
         item
         for item in items

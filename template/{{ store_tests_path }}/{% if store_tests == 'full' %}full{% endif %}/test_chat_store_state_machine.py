@@ -8,19 +8,20 @@ The quick profile makes the same sequences on each run. With CHAT_STORE_THOROUGH
 and others each time; a failure is repeated by putting the decorator that it prints on the class
 `Machine`.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from chat_store_adapter import make_context
 from chat_store_model import Model
-from chat_store_samples import ITEM_TYPES, samples_of, with_text
+from chat_store_samples import ITEM_TYPES, TEXT, samples_of
 from chat_store_tools import NOON, THOROUGH, a_note, a_thread, later, run_async
 from chat_store_under_test import ChatStore
 from chatkit.store import NotFoundError
@@ -43,6 +44,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from pydantic import BaseModel
+
+Sample = TypeVar("Sample", bound=BaseModel)
 
 # Ids that a careless comparison takes for one another (R11, R12).
 OWNERS = ("alice", "Alice")
@@ -87,6 +91,12 @@ times = st.sampled_from(TIMES)
 texts = st.lists(st.sampled_from(PIECES), max_size=3).map("".join)
 orders = st.sampled_from(ORDERS)
 limits = st.sampled_from([1, 2, 3, 1000])
+
+
+def with_text(sample: Sample, text: str) -> Sample:
+    """Put a text into a sample, wherever its fields take any text."""
+    old, new = (json.dumps(value)[1:-1] for value in (TEXT, text))
+    return type(sample).model_validate_json(sample.model_dump_json().replace(old, new))
 
 
 @st.composite

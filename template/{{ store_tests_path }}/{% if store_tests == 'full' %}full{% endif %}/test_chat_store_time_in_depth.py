@@ -1,22 +1,19 @@
 """Time: R24 and R25 of the Store's contract, in depth.
 
-This directory comes with the answer store_tests=full, and is deleted with it.
+This directory exists only if the template answer store_tests is "full".
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from chat_store_database import Probe
-from chat_store_tools import (
-    NOON,
-    async_test,
-)
+from chat_store_tools import NOON, async_test
 from chat_store_under_test import ChatStore, RequestContext
-from test_chat_store_time import BERLIN, TOKYO, UTC, assert_order, save_at
+from test_chat_store_time import BERLIN, TOKYO, assert_order, save_at
 
 
 @async_test
-async def test_R25_the_hour_that_comes_twice_when_summer_ends_stays_in_order(
+async def test_R25_the_repeated_hour_at_the_end_of_summer_time_stays_in_order(
     store: ChatStore, alice: RequestContext, set_local_zone: Callable[[str], None]
 ) -> None:
     set_local_zone(BERLIN)
