@@ -423,7 +423,8 @@ def test_an_extra_comes_and_goes_with_its_answer_and_nothing_else_does(
     expect_only_edit(with_it, fresh(TODAY, {extra: True}), STORE)
     own = with_it.keys() - before.keys()
     assert own
-    told_in = {ANSWERS_FILE, "src/chat_store/README.md", "src/chat_store/requirements.txt"}
+    told_in = {ANSWERS_FILE, "src/chat_store/README.md"}
+    told_in |= {f"{part}/chat_store/requirements.txt" for part in ("src", "tests")}
     assert changed(before, with_it) - own <= told_in
     commit(tmp_path)
 
@@ -565,7 +566,7 @@ def test_a_package_that_was_moved_is_updated_where_it_is(
     by_name = [package / "README.md", *package.glob("example_server.py")]
     for path in (tmp_path / ANSWERS_FILE, *by_name, *(tmp_path / "tests").rglob("*.py")):
         text = path.read_text("utf-8").replace("src/chat_store", "src/app/chat_store")
-        text = re.sub(r"(from |-m |`)chat_store\b", r"\1app.chat_store", text)
+        text = re.sub(r"(from |-m |-files |`)chat_store\b", r"\1app.chat_store", text)
         path.write_bytes(text.encode())
     commit(tmp_path)
     moved = {**answers, "store_path": "src/app/chat_store"}

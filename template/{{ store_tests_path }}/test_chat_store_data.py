@@ -237,6 +237,29 @@ def with_unknown_fields(model: Model) -> str:
 
 
 @async_test
+async def test_R28_a_field_that_would_not_validate_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    item = a_message().model_copy(update={"content": SECRET})
+    with pytest.raises(ValueError, match="Item msg_1 cannot be stored") as caught:
+        await store.add_thread_item("thr_1", item, alice)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+@async_test
+async def test_R28_an_integer_that_could_not_be_read_again_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    # Python, and pydantic too, read no integers of more than 4,300 digits.
+    await store.save_thread(a_thread(), alice)
+    with pytest.raises(ValueError, match="Item hid_1 cannot be stored"):
+        await store.add_thread_item("thr_1", a_note(10**4300), alice)
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+@async_test
 async def test_R29_fields_that_this_sdk_does_not_know_are_ignored(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:

@@ -143,3 +143,33 @@ async def test_R41_a_save_costs_one_round_trip_where_nobody_was_faster(
             with probe.recorded(store) as sent:
                 await store.save_thread(thread, alice)
             assert len(sent) == 1
+
+
+@async_test
+async def test_R41_a_value_of_another_type_is_a_change(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(metadata={"key": 1}), alice)
+    [one, another] = [await store.load_thread("thr_1", alice) for _ in range(2)]
+    await save_changed(store, one, set_title, alice)
+    await save_changed(store, another, set_key("key", value=True), alice)
+    found = await store.load_thread("thr_1", alice)
+    assert found.title == "Lunch"
+    assert found.metadata["key"] is True
+
+
+@async_test
+async def test_R41_a_second_save_does_not_repeat_what_the_first_has_written(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    turn = await store.load_thread("thr_1", alice)
+    other = await store.load_thread("thr_1", alice)
+    await save_changed(store, turn, set_title, alice)
+    other.title = "Dinner"
+    await store.save_thread(other, alice)
+    await save_changed(store, turn, set_key("response"), alice)
+    await save_changed(store, other, set_key("seen"), alice)
+    found = await store.load_thread("thr_1", alice)
+    assert found.title == "Dinner"
+    assert found.metadata == {"response": "new", "seen": "new"}

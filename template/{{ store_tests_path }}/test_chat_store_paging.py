@@ -158,6 +158,18 @@ async def test_R17_an_updated_row_keeps_its_place_and_has_its_new_content(
         assert ids_of(rest) == expected[place + 1 :]
 
 
+@async_test
+async def test_R17_ties_stay_in_order_when_some_are_deleted(rows: Items) -> None:
+    ids = await rows.fill(6, lambda number: NOON)
+    for row_id in (ids[5], ids[2], ids[0]):
+        await rows.delete(row_id)
+    await rows.save("late_1")
+    await rows.save("late_2")
+    expected = [ids[1], ids[3], ids[4], "late_1", "late_2"]
+    for order in ("asc", "desc"):
+        assert ids_of(await rows.page(order=order)) == in_order(expected, order)
+
+
 # --- R18: following `after` returns every row exactly once
 
 

@@ -42,6 +42,7 @@ from chat_store_under_test import (
     RequestContext,
     SchemaError,
     StoreClosedError,
+    migrate,
 )
 from chatkit.store import NotFoundError, Store
 
@@ -187,6 +188,17 @@ async def test_R32_no_call_opens_files_or_sleeps_on_the_event_loop_thread(
     assert found == []
 
 
+@only_own
+@async_test
+async def test_R32_a_status_check_reads_no_file_on_the_loops_thread(
+    store: ChatStore, probe: Probe
+) -> None:
+    await store.status()  # the first use may import modules
+    with blocking_calls(*probe.BLOCKING_MODULES) as found:
+        await store.status()
+    assert found == []
+
+
 # --- R33: a bounded pool
 
 
@@ -257,6 +269,21 @@ async def recover(store: ChatStore, context: RequestContext) -> None:
             continue
         return
     raise AssertionError("The Store does not answer any more.")
+
+
+@async_test
+async def test_R33_connections_come_back_after_errors(
+    probe: Probe, alice: RequestContext
+) -> None:
+    async with ChatStore(probe.url, auto_migrate=True, pool_size=1) as store:
+        await save_one_of_each(store, alice)
+        probe.refuse_items()
+        for _ in range(5):
+            with pytest.raises(DatabaseError):
+                await finish(store.add_thread_item("thr_1", a_message("msg_2"), alice))
+            with pytest.raises(NotFoundError):
+                await finish(store.load_item("thr_1", "msg_2", alice))
+        await finish(store.save_thread(a_thread(), alice))
 
 
 # --- R34: a connection that died is replaced
@@ -402,6 +429,43 @@ async def test_R37_a_status_check_changes_nothing(probe: Probe) -> None:
     assert probe.is_untouched()
 
 
+@only_own
+@async_test
+async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    known = (await store.status()).known
+    probe.execute(
+        "INSERT INTO chatkit_migrations (version, name, runs_with) "
+        f"VALUES (9000, '9000_from_the_future', {known})"
+    )
+    async with ChatStore(probe.url, auto_migrate=True) as late:
+        await save_one_of_each(late, alice)
+
+
+@only_own
+def test_R37_the_command_line_migrates_and_tells_the_status(
+    probe: Probe, command: Command
+) -> None:
+    status, printed = command("status", "--url", probe.url)
+    assert status == 1
+    assert probe.is_untouched()
+    # Scripts may read these lines.
+    assert printed.splitlines()[:-1] == [
+        "tables:  version 0",
+        f"code:    version {migrate.load()[-1].version}",
+        *(f"pending: {name}" for name in MIGRATIONS),
+    ]
+    assert f"python -m {PACKAGE} migrate" in printed
+    status, printed = command("migrate", url=probe.url)
+    assert status == 0
+    assert [name for name in MIGRATIONS if name in printed] == MIGRATIONS
+    assert applied(probe) == MIGRATIONS
+    status, printed = command("status", url=probe.url)
+    assert status == 0
+    assert "pending" not in printed
+
+
 # --- R38: the signatures are the SDK's
 
 
@@ -529,6 +593,21 @@ async def failure_of(call: Any) -> str:
     raise AssertionError("The call did not fail.")
 
 
+@async_test
+async def test_R39_the_log_shows_an_id_escaped(
+    store: ChatStore,
+    alice: RequestContext,
+    probe: Probe,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    await store.add_thread_item("thr_1", a_message(FORGED), alice)
+    probe.damage_item(FORGED)
+    assert await walk(store, alice) == []
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.isprintable()
+
+
 # --- R40: opening and closing
 
 
@@ -639,3 +718,30 @@ async def test_R40_migrate_neither_opens_nor_closes_the_store(
     async with store:
         await finish(store.migrate())
         await finish(save_one_of_each(store, alice))
+
+
+@only_own
+@async_test
+async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
+    store: ChatStore, alice: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_waiting(seconds: float) -> None:
+        raise AssertionError("It waits.")
+
+    ended = asyncio.create_task(store.save_thread(a_thread(), alice))
+    await ended
+    await store.load_thread("thr_1", alice)  # by the task that closes it
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", no_waiting)
+        await store.close()
+
+
+@only_own
+def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
+    probe: Probe,
+) -> None:
+    store = ChatStore(probe.url)  # there are no tables
+    with pytest.raises(SchemaError):
+        run_async(finish(store.open()))
+    run_async(eventually(lambda: probe.count_connections(store) == 0))
+    assert asyncio.run(store.migrate()) == MIGRATIONS  # in another event loop

@@ -364,6 +364,21 @@ def with_id(row: Any, row_id: str) -> Any:
     return row.model_copy(update={"id": row_id})
 
 
+@pytest.mark.parametrize(
+    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
+)
+@async_test
+async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
+    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
+) -> None:
+    for seconds in saved:
+        await store.save_thread(a_thread(created_at=later(seconds)), alice)
+    await store.delete_thread("thr_1", alice)
+    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
+        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
+    await assert_is_gone(store, probe, alice)
+
+
 @async_test
 async def test_R11_any_text_of_1_to_255_characters_is_a_distinct_id(
     store: ChatStore, alice: RequestContext

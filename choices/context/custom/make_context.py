@@ -4,6 +4,9 @@ from typing import Any, cast
 
 from chat_store_under_test import RequestContext
 
+OWNER = "{{ store_context_owner }}"
+IS_FROZEN = False
+
 
 class StandIn:
     """Stands in for a context or one of its attributes."""
@@ -18,8 +21,7 @@ def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     It is a stand-in with the attributes that the Store reads, since only your code can
     create a real one.
     """
-    path = "{{ store_context_owner }}"
-    first, *rest = path.split(".")
+    first, *rest = OWNER.split(".")
     value = owner
     for name in reversed(rest):
         value = StandIn(**{name: value})

@@ -4,6 +4,9 @@ from typing import Any
 
 from chat_store_under_test import RequestContext
 
+OWNER = "tenant_id"
+IS_FROZEN = True
+
 
 def make_context(owner: Any, request_id: str | None = None) -> RequestContext:
     """Return a context with an owner; with None or "", one without an owner."""

@@ -3,31 +3,8 @@
 import pytest
 from chat_store_adapter import only_own
 from chat_store_database import Probe
-from chat_store_fixtures import MIGRATIONS, PACKAGE, Command, applied
-from chat_store_under_test import ChatStore, migrate
-
-
-@only_own
-def test_R37_the_command_line_migrates_and_tells_the_status(
-    probe: Probe, command: Command
-) -> None:
-    status, printed = command("status", "--url", probe.url)
-    assert status == 1
-    assert probe.is_untouched()
-    # Scripts may read these lines.
-    assert printed.splitlines()[:-1] == [
-        "tables:  version 0",
-        f"code:    version {migrate.load()[-1].version}",
-        *(f"pending: {name}" for name in MIGRATIONS),
-    ]
-    assert f"python -m {PACKAGE} migrate" in printed
-    status, printed = command("migrate", url=probe.url)
-    assert status == 0
-    assert [name for name in MIGRATIONS if name in printed] == MIGRATIONS
-    assert applied(probe) == MIGRATIONS
-    status, printed = command("status", url=probe.url)
-    assert status == 0
-    assert "pending" not in printed
+from chat_store_fixtures import Command
+from chat_store_under_test import ChatStore
 
 
 @only_own
@@ -49,17 +26,6 @@ def test_R37_the_status_warns_of_a_connection_across_a_network_without_tls(
 
 
 @only_own
-def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
-    store: ChatStore, probe: Probe, command: Command
-) -> None:
-    with probe.unreachable(store):
-        for name in ("status", "migrate"):
-            status, printed = command(name, "--pool-timeout", "0.1", url=probe.url)
-            assert status == 1
-            assert "Traceback" not in printed
-
-
-@only_own
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -76,3 +42,14 @@ def test_R37_the_command_line_says_what_is_wrong(
     assert status == 2
     assert word in printed
     assert "Traceback" not in printed
+
+
+@only_own
+def test_R37_the_command_line_reports_a_database_that_cannot_be_used(
+    store: ChatStore, probe: Probe, command: Command
+) -> None:
+    with probe.unreachable(store):
+        for name in ("status", "migrate"):
+            status, printed = command(name, "--pool-timeout", "0.1", url=probe.url)
+            assert status == 1
+            assert "Traceback" not in printed

@@ -137,36 +137,6 @@ async def _mark(url: str, name: str) -> None:
 
 
 @async_test
-async def test_R41_a_value_of_another_type_is_a_change(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(metadata={"key": 1}), alice)
-    [one, another] = [await store.load_thread("thr_1", alice) for _ in range(2)]
-    await save_changed(store, one, set_title, alice)
-    await save_changed(store, another, set_key("key", value=True), alice)
-    found = await store.load_thread("thr_1", alice)
-    assert found.title == "Lunch"
-    assert found.metadata["key"] is True
-
-
-@async_test
-async def test_R41_a_second_save_does_not_repeat_what_the_first_has_written(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    turn = await store.load_thread("thr_1", alice)
-    other = await store.load_thread("thr_1", alice)
-    await save_changed(store, turn, set_title, alice)
-    other.title = "Dinner"
-    await store.save_thread(other, alice)
-    await save_changed(store, turn, set_key("response"), alice)
-    await save_changed(store, other, set_key("seen"), alice)
-    found = await store.load_thread("thr_1", alice)
-    assert found.title == "Dinner"
-    assert found.metadata == {"response": "new", "seen": "new"}
-
-
-@async_test
 async def test_R41_for_another_owner_or_store_or_id_a_loaded_thread_is_a_new_one(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:

@@ -10,7 +10,6 @@ import pytest
 from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
-    NOON,
     a_message,
     a_thread,
     async_test,
@@ -31,18 +30,6 @@ from test_chat_store_paging import (
 )
 
 __all__ = ["rows"]  # a fixture
-
-
-@async_test
-async def test_R17_ties_stay_in_order_when_some_are_deleted(rows: Items) -> None:
-    ids = await rows.fill(6, lambda number: NOON)
-    for row_id in (ids[5], ids[2], ids[0]):
-        await rows.delete(row_id)
-    await rows.save("late_1")
-    await rows.save("late_2")
-    expected = [ids[1], ids[3], ids[4], "late_1", "late_2"]
-    for order in ("asc", "desc"):
-        assert ids_of(await rows.page(order=order)) == in_order(expected, order)
 
 
 @pytest.mark.parametrize("kind", [Items, Threads])

@@ -40,8 +40,8 @@ from chat_store_under_test import (
     StoreClosedError,
     migrate,
 )
-from chatkit.store import AttachmentStore, NotFoundError
-from test_chat_store_running import FORGED, blocking_calls, recover
+from chatkit.store import AttachmentStore
+from test_chat_store_running import recover
 
 
 @async_test
@@ -136,17 +136,6 @@ async def test_R32_the_loop_goes_on_during_a_burst_of_writes(
     assert ticks > 1  # one that blocks makes all the writes in the first
 
 
-@only_own
-@async_test
-async def test_R32_a_status_check_reads_no_file_on_the_loops_thread(
-    store: ChatStore, probe: Probe
-) -> None:
-    await store.status()  # the first use may import modules
-    with blocking_calls(*probe.BLOCKING_MODULES) as found:
-        await store.status()
-    assert found == []
-
-
 @async_test
 async def test_R33_writes_that_another_process_locks_out_get_an_error_in_time(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
@@ -193,21 +182,6 @@ async def test_R33_connections_come_back_after_cancellations(
             await finish(save_one_of_each(store, bob))
             for read in READS.values():
                 await finish(read(store, bob))
-
-
-@async_test
-async def test_R33_connections_come_back_after_errors(
-    probe: Probe, alice: RequestContext
-) -> None:
-    async with ChatStore(probe.url, auto_migrate=True, pool_size=1) as store:
-        await save_one_of_each(store, alice)
-        probe.refuse_items()
-        for _ in range(5):
-            with pytest.raises(DatabaseError):
-                await finish(store.add_thread_item("thr_1", a_message("msg_2"), alice))
-            with pytest.raises(NotFoundError):
-                await finish(store.load_item("thr_1", "msg_2", alice))
-        await finish(store.save_thread(a_thread(), alice))
 
 
 @pytest.mark.parametrize("method", WRITES)
@@ -335,41 +309,12 @@ async def test_R37_status_and_close_do_not_wait_for_a_migration(
 
 
 @only_own
-@async_test
-async def test_R37_newer_tables_that_still_serve_this_code_are_accepted(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    known = (await store.status()).known
-    probe.execute(
-        "INSERT INTO chatkit_migrations (version, name, runs_with) "
-        f"VALUES (9000, '9000_from_the_future', {known})"
-    )
-    async with ChatStore(probe.url, auto_migrate=True) as late:
-        await save_one_of_each(late, alice)
-
-
-@only_own
 def test_R38_attachment_ids_have_the_signature_of_the_sdks_attachment_store() -> None:
     ours, theirs = (
         inspect.signature(each.generate_attachment_id)
         for each in (ChatStore, AttachmentStore[Any])
     )
     assert ours.parameters.keys() == theirs.parameters.keys()
-
-
-@async_test
-async def test_R39_the_log_shows_an_id_escaped(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    await store.save_thread(a_thread(), alice)
-    await store.add_thread_item("thr_1", a_message(FORGED), alice)
-    probe.damage_item(FORGED)
-    assert await walk(store, alice) == []
-    [message] = [record.getMessage() for record in caplog.records]
-    assert message.isprintable()
 
 
 @only_own
@@ -430,22 +375,6 @@ async def test_R40_opening_that_was_cancelled_leaves_nothing_behind(
 
 @only_own
 @async_test
-async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
-    store: ChatStore, alice: RequestContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def no_waiting(seconds: float) -> None:
-        raise AssertionError("It waits.")
-
-    ended = asyncio.create_task(store.save_thread(a_thread(), alice))
-    await ended
-    await store.load_thread("thr_1", alice)  # by the task that closes it
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncio, "sleep", no_waiting)
-        await store.close()
-
-
-@only_own
-@async_test
 async def test_R40_close_waits_only_briefly_for_a_task_that_keeps_running(
     store: ChatStore, alice: RequestContext
 ) -> None:
@@ -462,17 +391,6 @@ async def test_R40_close_waits_only_briefly_for_a_task_that_keeps_running(
     assert not polling.done()
     ended.set()
     await polling
-
-
-@only_own
-def test_R40_a_store_that_cannot_be_opened_leaves_nothing_behind(
-    probe: Probe,
-) -> None:
-    store = ChatStore(probe.url)  # there are no tables
-    with pytest.raises(SchemaError):
-        run_async(finish(store.open()))
-    run_async(eventually(lambda: probe.count_connections(store) == 0))
-    assert asyncio.run(store.migrate()) == MIGRATIONS  # in another event loop
 
 
 @async_test

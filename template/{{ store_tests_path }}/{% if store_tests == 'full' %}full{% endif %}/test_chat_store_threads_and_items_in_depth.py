@@ -114,21 +114,6 @@ async def assert_is_refused(
         assert count_rows(probe, table) == 0
 
 
-@pytest.mark.parametrize(
-    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
-)
-@async_test
-async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
-    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
-) -> None:
-    for seconds in saved:
-        await store.save_thread(a_thread(created_at=later(seconds)), alice)
-    await store.delete_thread("thr_1", alice)
-    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
-        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
-    await assert_is_gone(store, probe, alice)
-
-
 @pytest.mark.parametrize("saved", [[0], [10, 0]])
 @async_test
 async def test_R10_a_save_later_than_all_of_the_deleted_thread_is_a_new_thread(
