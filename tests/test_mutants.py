@@ -36,9 +36,8 @@ def test_every_mutant_can_be_made(flavor: str, template_files: Path, tmp_path: P
         shutil.rmtree(package)
 
 
-@pytest.mark.parametrize("flavor", FLAVORS)
-def test_the_promises_alone_notice_nine_of_ten(flavor: str) -> None:
-    mutants = mutants_of(flavor)
+def test_the_promises_alone_notice_nine_of_ten() -> None:
+    mutants = [mutant for flavor in FLAVORS for mutant in mutants_of(flavor)]
     assert sum(not mutant.full for mutant in mutants) >= 0.9 * len(mutants)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from chat_store_adapter import only_own
+from chat_store_adapter import only_own, open_store
 from chat_store_database import Probe
 from chat_store_tools import NOON, a_thread, async_test, count_rows
 from chat_store_under_test import ChatStore, RequestContext
@@ -173,3 +173,21 @@ async def test_R41_a_second_save_does_not_repeat_what_the_first_has_written(
     found = await store.load_thread("thr_1", alice)
     assert found.title == "Dinner"
     assert found.metadata == {"response": "new", "seen": "new"}
+
+
+@async_test
+async def test_R41_for_another_owner_or_store_or_id_a_loaded_thread_is_a_new_one(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
+) -> None:
+    thread = a_thread(title="Lunch")
+    await store.save_thread(thread, alice)
+    await store.save_thread(thread, bob)
+    assert await store.load_thread("thr_1", bob) == thread
+    moved = (await store.load_thread("thr_1", alice)).model_copy(update={"id": "thr_2"})
+    await store.save_thread(moved, alice)
+    assert await store.load_thread("thr_2", alice) == moved
+    async with open_store(probe) as other:
+        await save_changed(other, await other.load_thread("thr_1", alice), lock, alice)
+        thread.title = "Dinner"
+        await other.save_thread(thread, alice)
+        assert await other.load_thread("thr_1", alice) == a_thread(title="Dinner")

@@ -35,7 +35,7 @@ from chat_store_under_test import (
     owner_id,
 )
 from chatkit.store import NotFoundError
-from chatkit.types import Page, ThreadItem, ThreadMetadata
+from chatkit.types import Page, Thread, ThreadItem, ThreadMetadata
 
 DELETIONS = [call for name, call in WRITES.items() if name.startswith("delete")]
 
@@ -130,6 +130,24 @@ async def test_R03_a_new_empty_thread_never_overwrites_one_that_exists(
     for _ in range(2):
         await store.save_thread(a_thread(created_at=later(60)), alice)
     assert await store.load_thread("thr_1", alice) == kept
+
+
+@async_test
+async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    metadata = a_thread(title="Lunch")
+    items = Page[ThreadItem](data=[a_message(text="quiche")])
+    thread = Thread(**metadata.model_dump(), items=items)
+    before = thread.model_copy(deep=True)
+    await store.save_thread(thread, alice)
+    assert thread == before
+    [(payload,)] = probe.query("SELECT data FROM chatkit_threads")
+    assert "Lunch" in str(payload)
+    assert "items" not in str(payload)
+    assert "quiche" not in str(payload)
+    assert count_rows(probe, "chatkit_items") == 0
+    assert await store.load_thread("thr_1", alice) == metadata
 
 
 @pytest.mark.parametrize("seconds", [-100, 100])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chat_store_adapter import only_own, open_store
+from chat_store_adapter import only_own
 from chat_store_contexts import make_context
 from chat_store_database import Probe
 from chat_store_processes import processes, wait_for_the_word
@@ -134,24 +134,6 @@ async def _mark(url: str, name: str) -> None:
         for number in range(50):
             thread = await store.load_thread("thr_1", context)
             await save_changed(store, thread, set_key(f"{name}{number}", 1), context)
-
-
-@async_test
-async def test_R41_for_another_owner_or_store_or_id_a_loaded_thread_is_a_new_one(
-    store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
-) -> None:
-    thread = a_thread(title="Lunch")
-    await store.save_thread(thread, alice)
-    await store.save_thread(thread, bob)
-    assert await store.load_thread("thr_1", bob) == thread
-    moved = (await store.load_thread("thr_1", alice)).model_copy(update={"id": "thr_2"})
-    await store.save_thread(moved, alice)
-    assert await store.load_thread("thr_2", alice) == moved
-    async with open_store(probe) as other:
-        await save_changed(other, await other.load_thread("thr_1", alice), lock, alice)
-        thread.title = "Dinner"
-        await other.save_thread(thread, alice)
-        assert await other.load_thread("thr_1", alice) == a_thread(title="Dinner")
 
 
 @async_test

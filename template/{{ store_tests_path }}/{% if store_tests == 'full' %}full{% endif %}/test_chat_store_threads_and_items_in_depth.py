@@ -29,7 +29,7 @@ from chat_store_under_test import (
     owner_id,
 )
 from chatkit.store import NotFoundError
-from chatkit.types import Page, Thread, ThreadItem, ThreadMetadata
+from chatkit.types import ThreadMetadata
 from test_chat_store_threads_and_items import (
     BAD_IDS,
     GOOD_IDS,
@@ -48,24 +48,6 @@ async def test_R02_loading_an_item_by_another_thread_raises_not_found(
     for thread_id in ("thr_2", "thr_absent"):
         with pytest.raises(NotFoundError, match="^Item msg_1 not found$"):
             await store.load_item(thread_id, "msg_1", alice)
-
-
-@async_test
-async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
-    store: ChatStore, probe: Probe, alice: RequestContext
-) -> None:
-    metadata = a_thread(title="Lunch")
-    items = Page[ThreadItem](data=[a_message(text="quiche")])
-    thread = Thread(**metadata.model_dump(), items=items)
-    before = thread.model_copy(deep=True)
-    await store.save_thread(thread, alice)
-    assert thread == before
-    [(payload,)] = probe.query("SELECT data FROM chatkit_threads")
-    assert "Lunch" in str(payload)
-    assert "items" not in str(payload)
-    assert "quiche" not in str(payload)
-    assert count_rows(probe, "chatkit_items") == 0
-    assert await store.load_thread("thr_1", alice) == metadata
 
 
 @async_test

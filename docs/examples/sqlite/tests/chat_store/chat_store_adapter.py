@@ -3,7 +3,7 @@
 A Store that somebody wrote by hand is tested through an adapter, a class like `Adapter` below,
 which the environment variable CHAT_STORE_TEST_ADAPTER names: `my_app.store_adapter:MyAdapter`.
 It may also have what `Probe` in `chat_store_database.py` has, `query` before all, by which the
-suite reads rows around the Store. A test that needs what the adapter lacks is skipped.
+suite reads rows directly. A test that needs what the adapter lacks is skipped.
 """
 
 import importlib
@@ -34,7 +34,7 @@ class Adapter(Protocol):
         ...
 
     async def close_store(self, store: Store[Any]) -> None:
-        """Give back what the Store holds."""
+        """Return back what the Store holds."""
         ...
 
     @staticmethod
@@ -75,7 +75,7 @@ IGNORED = [
     for path in Path(__file__).parent.rglob("test_chat_store_*.py")
     if _ADAPTER and path.stem.removeprefix("test_chat_store_") in _ABOUT_THIS_STORE
 ]
-"""Names of files that pytest is not to collect: they are about what this project has."""
+"""Test files to skip with an adapter, since they test this package only."""
 
 only_own = pytest.mark.skipif(
     _ADAPTER is not None, reason="This test is about this project's own Store."
@@ -103,7 +103,7 @@ class _PartialProbe:
 
 @contextmanager
 def open_probe(directory: Path) -> Generator[Probe, None, None]:
-    """Make an empty database for the time of a block, and look into it around the Store."""
+    """Provide an empty database for a block, with direct access that bypasses the Store."""
     if _ADAPTER is None:
         with Probe(directory) as probe:
             yield probe

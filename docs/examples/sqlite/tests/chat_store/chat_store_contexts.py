@@ -4,6 +4,7 @@ from typing import Any
 
 from chat_store_under_test import RequestContext
 
+OWNER = "user_id"
 IS_FROZEN = True
 
 

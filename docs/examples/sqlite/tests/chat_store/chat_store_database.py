@@ -1,9 +1,8 @@
-"""Gives each test a SQLite database, and looks into it around the Store.
+"""Provides an empty SQLite database for each test, and direct access to it.
 
 This is the one module of the suite that knows the database; the tests are the same for all.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -11,10 +10,11 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from chat_store_under_test import ChatStore, DatabaseOptions
+
+TABLES = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
 
 
 class Probe:
@@ -25,13 +25,10 @@ class Probe:
     # Modules whose functions must not run on the thread of the event loop.
     BLOCKING_MODULES = ("sqlite3", "_sqlite3")
 
-    # A statement that takes a moment, where writes can run beside each other.
-    SLOW_STATEMENT = "SELECT 1"
-
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"synchronous": "off"},)
 
-    # Waits that are short enough for a test, whatever it is that the Store waits for.
+    # Short timeouts, for tests in which the Store must time out.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:
@@ -41,16 +38,11 @@ class Probe:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass  # pytest removes the directory
 
     def is_untouched(self) -> bool:
-        """Tell whether nobody has made anything in the database yet."""
+        """Return whether the database has no tables of the Store."""
         return not self.path.exists()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -59,7 +51,7 @@ class Probe:
             return connection.execute(sql).fetchall()
 
     def execute(self, sql: str) -> int:
-        """Run and commit one other statement; give the number of rows changed."""
+        """Run and commit one other statement; return the number of rows changed."""
         with closing(self._connect()) as connection:
             return connection.execute(sql).rowcount
 
@@ -97,7 +89,7 @@ class Probe:
         )
 
     def age_deletions(self, duration: timedelta) -> None:
-        """Make every thread that was deleted look deleted that much earlier."""
+        """Move the deletion time of every deleted thread back by a duration."""
         microseconds = duration // timedelta(microseconds=1)
         self.execute(
             f"UPDATE chatkit_threads SET deleted_at = deleted_at - {microseconds} "
@@ -130,7 +122,7 @@ class Probe:
             connection.execute("COMMIT")
 
     def break_connections(self, store: ChatStore) -> None:
-        """Make the Store's connections die under it.
+        """Terminate the Store's connections.
 
         There is no server to kill: the nearest thing is a handle that became invalid.
         """
@@ -139,7 +131,7 @@ class Probe:
 
     @contextmanager
     def stalled(self, store: ChatStore) -> Generator[None, None, None]:
-        """Keep all of the Store's connections busy with the next call that they get."""
+        """Block every read and write of the Store."""
         go_on = threading.Event()
 
         def wait(statement: str) -> None:
@@ -156,8 +148,8 @@ class Probe:
         """Count the connections that an idle Store holds."""
         return sum(len(workers.idle) for workers in _workers(store))
 
-    def flaws_in_durability(self, store: ChatStore) -> list[str]:
-        """Give the settings by which the Store may lose what it has acknowledged."""
+    async def flaws_in_durability(self, store: ChatStore) -> list[str]:
+        """Return the settings by which the Store may lose what it has acknowledged."""
         flaws: list[str] = []
         for connection in connections_of(store):
             for setting, safe in (("synchronous", 2), ("journal_mode", "wal")):
@@ -166,15 +158,8 @@ class Probe:
                     flaws.append(f"{setting} is {row[0]}")
         return flaws
 
-    def flaws_in_privacy(self) -> list[str]:
-        """Give the files of the database that others than their owner may read."""
-        if os.name == "nt":  # files have no such mode there
-            return []
-        files = self.path.parent.glob(f"{self.path.name}*")
-        return [str(path) for path in files if path.stat().st_mode & 0o077]
-
     def urls_with(self, password: str) -> list[str]:
-        """Give URLs that carry a password, and that no Store can open."""
+        """Return URLs that carry a password, and that no Store can open."""
         return [
             f"sqlite://user:{password}@localhost/chat.db",
             f"nosuchdb://user:{password}@localhost/chat",
@@ -203,7 +188,7 @@ class Probe:
         self.run_script(_MANY_ROWS.replace("COUNT", str(count)))
 
     def flaws_in_plan(self, statement: str) -> list[str]:
-        """Give the steps of a statement's plan that sort, or read beside a key's range."""
+        """Return the steps of a statement's plan other than an index range scan."""
         with closing(self._connect()) as connection:
             params = [None] * statement.count("?")
             plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", params)

@@ -8,20 +8,13 @@ from typing import TypeAlias
 
 import pytest
 from chat_store_database import Probe
-from chat_store_tools import a_thread, run_async
-from chat_store_under_test import ChatStore, RequestContext, migrate
-from chatkit.agents import AgentContext
+from chat_store_tools import run_async
+from chat_store_under_test import ChatStore, migrate
 
 PACKAGE = ChatStore.__module__.rpartition(".")[0]
 MIGRATIONS = [migration.name for migration in migrate.load()]
 
 Command: TypeAlias = Callable[..., tuple[object, str]]
-
-
-@pytest.fixture
-def turn(store: ChatStore, alice: RequestContext) -> AgentContext[RequestContext]:
-    """The AgentContext of a turn."""
-    return AgentContext(thread=a_thread(), store=store, request_context=alice)
 
 
 @pytest.fixture
@@ -43,7 +36,7 @@ def set_local_zone() -> Iterator[Callable[[str], None]]:
 def old_probe(
     request: pytest.FixtureRequest, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Probe]:
-    """A database that some, or all, of the migrations are still to be applied to."""
+    """A database without tables, or with only the first migration applied."""
     if request.param == "outdated":
         with monkeypatch.context() as patch:
             first = migrate.load()[:1]
@@ -54,7 +47,7 @@ def old_probe(
 
 
 def applied(probe: Probe) -> list[str]:
-    """Give the names of the migrations that the database has seen."""
+    """Return the names of the migrations that the database has seen."""
     return [
         name
         for (name,) in probe.query(

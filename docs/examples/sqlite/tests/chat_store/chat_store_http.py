@@ -43,6 +43,15 @@ def serving(app: ASGIApp, grace: int = 10) -> Generator[int, None, None]:
     assert not thread.is_alive(), "The server did not stop."
 
 
+def user_input(text: str, *attachment_ids: str) -> dict[str, Any]:
+    """Make the `input` of a request that carries a user's message."""
+    return {
+        "content": [{"type": "input_text", "text": text}],
+        "attachments": attachment_ids,
+        "inference_options": {},
+    }
+
+
 class Client:
     """A user, as the server sees one: a header that names the user, and requests."""
 
@@ -67,12 +76,12 @@ class Client:
                 yield response
 
     def ask(self, request_type: str, **params: Any) -> tuple[int, Any]:
-        """Send a request; give the status and the JSON of the whole answer."""
+        """Send a request; return the status and the JSON of the whole answer."""
         with self.request(request_type, **params) as response:
             return response.status, json.loads(response.read())
 
     def stream(self, request_type: str, **params: Any) -> list[dict[str, Any]]:
-        """Send a request; give the events of the whole answer."""
+        """Send a request; return the events of the whole answer."""
         with self.request(request_type, **params) as response:
             assert response.status == 200, response.read()
             return list(events_of(response))
@@ -84,7 +93,7 @@ class Client:
 
 
 def events_of(response: HTTPResponse) -> Iterator[dict[str, Any]]:
-    """Give the events of a stream, each as soon as it arrives."""
+    """Return the events of a stream, each as soon as it arrives."""
     for line in response:
         if line.startswith(b"data: "):
             yield json.loads(line.removeprefix(b"data: "))

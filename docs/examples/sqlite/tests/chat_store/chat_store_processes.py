@@ -13,13 +13,7 @@ from subprocess import Popen
 from threading import Timer
 
 from chat_store_contexts import make_context
-from chat_store_tools import (
-    a_message,
-    a_thread,
-    later,
-    start_python,
-    walk,
-)
+from chat_store_tools import a_message, a_thread, later, start_python, walk
 from chat_store_under_test import ChatStore, RequestContext, keys
 from chatkit.types import AssistantMessageItem, ThreadItem
 
@@ -30,7 +24,7 @@ TIED = 10
 """How many items of a task follow each other with the same `created_at`."""
 
 WITHOUT_END = "1000000"
-"""How much a process is to write that is killed before."""
+"""The item count for a process that is killed before it reaches it."""
 
 
 @contextmanager
@@ -65,7 +59,7 @@ def kill_all(started: Sequence["Popen[str]"]) -> None:
 
 
 def go_on(waiting: Sequence["Popen[str]"]) -> None:
-    """Let processes go on that wait for the word."""
+    """Tell waiting processes to continue."""
     for process in waiting:
         assert process.stdin is not None
         process.stdin.write("go on\n")
@@ -73,7 +67,7 @@ def go_on(waiting: Sequence["Popen[str]"]) -> None:
 
 
 def text_of(item: ThreadItem) -> str:
-    """Give the text of one of the messages that these processes write."""
+    """Return the text of one of the messages that these processes write."""
     assert isinstance(item, AssistantMessageItem)
     return item.content[0].text
 
@@ -88,7 +82,7 @@ def read_acknowledged(process: "Popen[str]", count: int) -> list[str]:
 
 
 def kill(process: "Popen[str]") -> list[str]:
-    """Kill a process as a crash does; give the texts that it has reported since."""
+    """Kill a process as a crash does; return the texts that it has reported since."""
     assert process.stdout is not None
     process.kill()
     return [
@@ -106,7 +100,7 @@ def by_lane(texts: Iterable[str]) -> dict[str, list[int]]:
 
 
 def assert_nothing_is_lost(acknowledged: list[str], found: list[str]) -> None:
-    """See each acknowledged item once and in order, and no others but those under way."""
+    """Check that each acknowledged item is stored once and in order."""
     stored, reported = by_lane(found), by_lane(acknowledged)
     for lane in {*stored, *reported}:
         assert stored[lane] == list(range(len(stored[lane]))), lane
@@ -114,7 +108,7 @@ def assert_nothing_is_lost(acknowledged: list[str], found: list[str]) -> None:
 
 
 async def texts_in(url: str, context: RequestContext, thread_id: str) -> list[str]:
-    """Open the database again; give the texts of a thread's items, in order."""
+    """Open the database again; return the texts of a thread's items, in order."""
     async with ChatStore(url) as store:
         items = await walk(store, context, thread_id=thread_id, limit=500)
     return [text_of(item) for item in items]

@@ -25,17 +25,17 @@ PROMISES = {
     "R14": "the items of a missing thread are an empty page",
     "R15": "every row has an owner, and no owner is shared by default",
     "R16": "two threads may use the same item id",
-    "R17": "one order, ties by insertion, desc the reverse of asc",
+    "R17": "one total order, ties broken by insertion; desc reverses asc",
     "R18": "following `after` gives every item exactly once",
     "R19": "`has_more` and `after` are exact",
     "R20": "an unknown cursor is reported",
     "R21": "bad orders and limits are refused, and large limits are cut",
-    "R22": "a page is one round trip and a range of an index",
+    "R22": "a page takes one round trip and one index range scan",
     "R23": "a read sees every write before it",
-    "R24": "times come back with or without a zone, as they were saved",
+    "R24": "times are loaded as saved, with or without a time zone",
     "R25": "rows are ordered by time, in any time zone",
-    "R26": "every item type of the installed SDK comes back equal",
-    "R27": "any text, number and nesting comes back equal",
+    "R26": "items of every type in the installed SDK are loaded unchanged",
+    "R27": "any text, number and nesting is loaded unchanged",
     "R28": "what JSON cannot hold is refused, and nothing is stored",
     "R29": "an unreadable row does not hide the others",
     "R30": "attachments keep all of their fields",
@@ -74,8 +74,8 @@ def table(stats: Mapping[str, Sequence[object]], *, in_full: bool) -> list[str]:
     failed: dict[str, list[str]] = defaultdict(list)
     for outcome, verdict in (
         ("skipped", NOT_TESTED),
-        ("error", NOT_TESTED),
         ("passed", KEPT),
+        ("error", NOT_TESTED),
         ("failed", BROKEN),
     ):
         for report in stats.get(outcome, []):

@@ -4,7 +4,6 @@ They are made from the JSON schemas of the SDK's own union, not from a list, so 
 a later SDK adds is tested without a change here.
 """
 
-import json
 import warnings
 from typing import Any, TypeAlias, TypeVar, get_args
 
@@ -16,14 +15,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 ITEM_TYPES: tuple[type[ThreadItem], ...] = get_args(get_args(ThreadItem)[0])
 
-_TEXT = "any text"
+TEXT = "any text"
 _FREE_FORM = {
-    "text": f"\0 \U0001f600 {_TEXT}",
+    "text": f"\0 \U0001f600 {TEXT}",
     "numbers": [1, 2**70, 0.1],
     "none": None,
 }
 _SCALARS = {
-    "string": _TEXT,
+    "string": TEXT,
     "integer": 7,
     "number": 0.1,
     "boolean": True,
@@ -42,16 +41,10 @@ def samples_of(model: type[Model]) -> list[Model]:
         return [adapter.validate_python(value) for value in values]
 
 
-def with_text(sample: Model, text: str) -> Model:
-    """Put a text into a sample, wherever its fields take any text."""
-    old, new = (json.dumps(value)[1:-1] for value in (_TEXT, text))
-    return type(sample).model_validate_json(sample.model_dump_json().replace(old, new))
-
-
 def _values(
     schema: Schema, types: dict[str, Schema], inside: tuple[str, ...]
 ) -> list[Any]:
-    # None at all means that there is no value so deep inside: widgets may nest without limit.
+    # An empty list means: nested too deeply. Widgets may nest without limit.
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if name in inside or len(inside) == 3:

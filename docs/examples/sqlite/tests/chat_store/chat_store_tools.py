@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, cast, get_args
 
-from chat_store_database import Probe
+from chat_store_database import TABLES, Probe
 from chat_store_under_test import ChatStore, RequestContext
 from chatkit.store import StoreItemType, default_generate_id
 from chatkit.types import (
@@ -25,6 +25,7 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
     UserMessageItem,
+    WidgetItem,
 )
 
 P = ParamSpec("P")
@@ -34,8 +35,10 @@ _loop = asyncio.new_event_loop()
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456)
 
+SECRET = "what nobody else may read"
+
 THOROUGH = os.environ.get("CHAT_STORE_THOROUGH") == "1"
-"""Whether tests that look for the unexpected are to look for it longer."""
+"""Whether randomized tests run longer, with a new seed each time."""
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -76,9 +79,9 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 
 def a_chance() -> random.Random:
-    """Make the source of a test's random moments; what a failure prints repeats it."""
+    """Make a test's random number generator, and print its seed."""
     seed = random.randrange(2**32) if THOROUGH else 1
-    print(f"The moments are those of the seed {seed}.")
+    print(f"Random seed: {seed}")
     return random.Random(seed)
 
 
@@ -122,6 +125,12 @@ def a_tool_call(
     return ClientToolCallItem.model_validate(_item(item_id, thread_id, fields))
 
 
+def a_widget(component: dict[str, Any]) -> WidgetItem:
+    """Make a widget, a card with one component."""
+    fields = {"widget": {"type": "Card", "children": [component]}}
+    return WidgetItem.model_validate(_item("wdg_1", "thr_1", fields))
+
+
 def an_attachment(attachment_id: str = "atc_1", **fields: Any) -> FileAttachment:
     """Make a file attachment."""
     fields = {"name": "a.txt", "mime_type": "text/plain", **fields}
@@ -133,7 +142,7 @@ def _item(item_id: str, thread_id: str, fields: dict[str, Any]) -> dict[str, Any
 
 
 def later(seconds: float) -> datetime:
-    """Give the time some seconds after NOON."""
+    """Return the time some seconds after NOON."""
     return NOON + timedelta(seconds=seconds)
 
 
@@ -169,6 +178,8 @@ READS: dict[str, Callable[[ChatStore, RequestContext], Awaitable[object]]] = {
 }
 """A call of each method that reads, on the rows that WRITES makes."""
 
+CALLS = {**READS, **WRITES}
+
 
 async def save_one_of_each(
     store: ChatStore, context: RequestContext, text: str = "hello"
@@ -180,16 +191,15 @@ async def save_one_of_each(
 
 
 def stored_rows(probe: Probe) -> list[list[tuple[Any, ...]]]:
-    """Read the rows of every table, around the Store."""
-    tables = ("chatkit_threads", "chatkit_items", "chatkit_attachments")
+    """Read the rows of every table, bypassing the Store."""
     return [
         probe.query(f"SELECT owner_id, id, data FROM {table} ORDER BY owner_id, id")
-        for table in tables
+        for table in TABLES
     ]
 
 
 def count_rows(probe: Probe, table: str) -> int:
-    """Count the rows of a table, of all owners, around the Store."""
+    """Count the rows of a table, of all owners, bypassing the Store."""
     return len(probe.query(f"SELECT 1 FROM {table}"))
 
 
@@ -201,7 +211,7 @@ async def fill(
     thread_id: str = "thr_1",
     created_at: Callable[[int], datetime] = later,
 ) -> list[str]:
-    """Save a thread with `count` messages; give their ids in the order of insertion."""
+    """Save a thread with `count` messages; return their ids in the order of insertion."""
     await store.save_thread(a_thread(thread_id), context)
     ids = [f"msg_{number:04}" for number in range(count)]
     for number, item_id in enumerate(ids):
@@ -231,15 +241,6 @@ async def walk(
         after = page.after
 
 
-def user_input(text: str, *attachment_ids: str) -> dict[str, Any]:
-    """Make the `input` of a request that carries a user's message."""
-    return {
-        "content": [{"type": "input_text", "text": text}],
-        "attachments": attachment_ids,
-        "inference_options": {},
-    }
-
-
 KINDS: tuple[str, ...] = (*get_args(StoreItemType), "from_the_future")
 """The kinds of ids that the installed SDK asks for, and one that a later SDK may add."""
 
@@ -254,7 +255,7 @@ def an_id(store: ChatStore, kind: str, context: RequestContext) -> str:
 
 
 def id_bodies(store: ChatStore, context: RequestContext) -> list[str]:
-    """Make an id of each kind; see the SDK's prefix on it, and give what follows that."""
+    """Make an id of each kind, check its prefix, and return the rest."""
     bodies: list[str] = []
     for kind in KINDS:
         prefix = f"{kind}_"

@@ -1,11 +1,10 @@
-"""The package that this suite tests, under the name that the suite calls it by."""
+"""The tested package; only this module depends on where it is."""
 
 from chat_store import (
     ChatStore,
     ChatStoreError,
     DatabaseError,
     DatabaseTimeoutError,
-    IdError,
     OwnerError,
     RequestContext,
     SchemaError,
@@ -13,12 +12,10 @@ from chat_store import (
     UnreadableError,
     codec,
     connections,
-    ids,
     keys,
     migrate,
     owner_id,
     statements,
-    web,
 )
 from chat_store.database import DatabaseOptions
 from chat_store.store import TOMBSTONE_LIFETIME
@@ -30,7 +27,6 @@ __all__ = [
     "DatabaseError",
     "DatabaseOptions",
     "DatabaseTimeoutError",
-    "IdError",
     "OwnerError",
     "RequestContext",
     "SchemaError",
@@ -38,10 +34,8 @@ __all__ = [
     "UnreadableError",
     "codec",
     "connections",
-    "ids",
     "keys",
     "migrate",
     "owner_id",
     "statements",
-    "web",
 ]

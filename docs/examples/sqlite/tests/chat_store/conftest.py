@@ -23,12 +23,12 @@ with warnings.catch_warnings():  # the SDK warns of its own classes
     warnings.simplefilter("ignore", DeprecationWarning)
     from chat_store_adapter import IGNORED, make_context, open_probe, open_store
     from chat_store_database import Probe
-    from chat_store_fixtures import command, old_probe, set_local_zone, turn
+    from chat_store_fixtures import command, old_probe, set_local_zone
     from chat_store_rules import table
     from chat_store_tools import close_loop, run_async
     from chat_store_under_test import ChatStore, RequestContext
 
-__all__ = ["command", "old_probe", "set_local_zone", "turn"]
+__all__ = ["command", "old_probe", "set_local_zone"]
 
 collect_ignore = IGNORED
 
@@ -56,7 +56,7 @@ def _loop_ends_with_the_session() -> Iterator[None]:
 
 @pytest.fixture
 def probe(tmp_path: Path) -> Iterator[Probe]:
-    """An empty database, and a way to look into it around the Store."""
+    """An empty database, with direct access that bypasses the Store."""
     with open_probe(tmp_path) as probe:
         yield probe
 

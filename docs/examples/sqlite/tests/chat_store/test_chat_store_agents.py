@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from chat_store_agents_under_test import with_real_ids
-from chat_store_tools import a_message, async_test
-from chat_store_under_test import RequestContext, keys
+from chat_store_tools import a_message, a_thread, async_test
+from chat_store_under_test import ChatStore, RequestContext, keys
 from chatkit.agents import AgentContext
 from chatkit.types import (
     AssistantMessageContentPartTextDelta,
@@ -20,6 +20,12 @@ from chatkit.types import (
 
 FAKE = keys.PLACEHOLDER_ID
 LONG, LONGER, NUL = "i" * 300, "i" * 1_760, "msg\0"
+
+
+@pytest.fixture
+def turn(store: ChatStore, alice: RequestContext) -> AgentContext[RequestContext]:
+    """The AgentContext of a turn."""
+    return AgentContext(thread=a_thread(), store=store, request_context=alice)
 
 
 def updated(item_id: str) -> ThreadItemUpdatedEvent:
@@ -39,7 +45,7 @@ def message_events(item_id: str, text: str) -> list[ThreadStreamEvent]:
 
 
 def changing_events(added: str, updated_as: str, done: str) -> list[ThreadStreamEvent]:
-    """Make the events of a message whose id is another in each, and that is removed."""
+    """Make the events of a message whose id may change from event to event."""
     return [
         ThreadItemAddedEvent(item=a_message(added, text="")),
         updated(updated_as),
@@ -51,7 +57,7 @@ def changing_events(added: str, updated_as: str, done: str) -> list[ThreadStream
 
 
 def id_of(event: ThreadStreamEvent) -> str:
-    """Give the id that an event on an item carries."""
+    """Return the id that an event on an item carries."""
     if isinstance(event, (ThreadItemUpdatedEvent, ThreadItemRemovedEvent)):
         return event.item_id
     assert isinstance(
@@ -63,7 +69,7 @@ def id_of(event: ThreadStreamEvent) -> str:
 async def collect(
     events: Sequence[ThreadStreamEvent], turn: AgentContext[RequestContext]
 ) -> list[ThreadStreamEvent]:
-    """Pass events through `with_real_ids`; see that it leaves its own ones alone."""
+    """Pass events through `with_real_ids`; check that its input is unchanged."""
 
     async def stream() -> AsyncIterator[ThreadStreamEvent]:
         for event in events:
@@ -75,7 +81,7 @@ async def collect(
     return after
 
 
-def test_R06_the_placeholder_is_the_one_of_the_agents_sdk() -> None:
+def test_R06_the_placeholder_id_is_that_of_the_agents_sdk() -> None:
     assert keys.PLACEHOLDER_ID == FAKE_RESPONSES_ID
 
 
@@ -105,7 +111,7 @@ async def test_R06_a_message_has_one_id_in_all_its_events(
     [(LONG, "", LONGER), (NUL, NUL, FAKE), (LONG, LONGER, "msg_2"), ("", "msg_2", "")],
 )
 @async_test
-async def test_R06_a_message_without_a_usable_id_at_its_start_keeps_its_new_one(
+async def test_R06_a_message_that_starts_with_a_bad_id_keeps_its_new_id(
     turn: AgentContext[RequestContext], added: str, updated_as: str, done: str
 ) -> None:
     after = await collect(changing_events(added, updated_as, done), turn)
@@ -117,7 +123,7 @@ async def test_R06_a_message_without_a_usable_id_at_its_start_keeps_its_new_one(
 
 @pytest.mark.parametrize("bad", [FAKE, LONG, NUL, ""])
 @async_test
-async def test_R06_a_message_keeps_the_usable_id_that_it_begins_with(
+async def test_R06_a_message_that_starts_with_a_good_id_keeps_it(
     turn: AgentContext[RequestContext], bad: str
 ) -> None:
     expected = changing_events("msg_1", "msg_1", "msg_1")
@@ -127,7 +133,7 @@ async def test_R06_a_message_keeps_the_usable_id_that_it_begins_with(
 
 
 @async_test
-async def test_R06_each_message_of_a_turn_has_an_id_of_its_own(
+async def test_R06_each_message_of_a_turn_has_a_different_id(
     turn: AgentContext[RequestContext],
 ) -> None:
     after = await collect(
@@ -140,7 +146,7 @@ async def test_R06_each_message_of_a_turn_has_an_id_of_its_own(
 
 @pytest.mark.parametrize("bad", [FAKE, LONG])
 @async_test
-async def test_R06_removing_the_bad_id_removes_every_message_of_the_run(
+async def test_R06_removing_a_bad_id_removes_every_message_that_had_one(
     turn: AgentContext[RequestContext], bad: str
 ) -> None:
     events = [

@@ -10,11 +10,13 @@ import pytest
 from chat_store_database import Probe
 from chat_store_samples import ITEM_TYPES, samples_of
 from chat_store_tools import (
+    SECRET,
     a_message,
     a_note,
     a_question,
     a_thread,
     a_tool_call,
+    a_widget,
     an_attachment,
     async_test,
     count_rows,
@@ -30,15 +32,12 @@ from chatkit.types import (
     ImageAttachment,
     ThreadItem,
     ThreadMetadata,
-    WidgetItem,
 )
 from pydantic import BaseModel, TypeAdapter
 
 Model: TypeAlias = ThreadMetadata | ThreadItem | Attachment
 
 ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
-
-SECRET = "what nobody else may read"
 
 
 async def save(store: ChatStore, model: Model, context: RequestContext) -> None:
@@ -60,17 +59,6 @@ async def load(store: ChatStore, model: Model, context: RequestContext) -> Model
     return await store.load_item("thr_1", model.id, context)
 
 
-def a_widget(value: Any) -> WidgetItem:
-    """Make a widget with a component that the SDK does not know, of any value."""
-    component = {"type": "Custom", "property": value}
-    return WidgetItem.model_validate(
-        {
-            **a_note(None, "wdg_1").model_dump(exclude={"type", "content"}),
-            "widget": {"type": "Card", "children": [component]},
-        }
-    )
-
-
 def a_tagged_question(value: Any) -> ThreadItem:
     """Make a user's message whose tag carries any value."""
     tag = {"type": "input_tag", "id": "1", "text": "tag", "data": {"value": value}}
@@ -82,10 +70,10 @@ PLACES: dict[str, Callable[[Any], Model]] = {
     "tool arguments": lambda value: a_tool_call(arguments={"value": value}),
     "tool output": lambda value: a_tool_call(output=value),
     "tag data": a_tagged_question,
-    "widget property": a_widget,
+    "widget property": lambda value: a_widget({"type": "Custom", "property": value}),
     "thread metadata": lambda value: a_thread(metadata={"value": value}),
 }
-"""Where the SDK takes any value at all, with what puts one there."""
+"""The fields that take any JSON value, each with a function that sets it."""
 if "metadata" in FileAttachment.model_fields:  # since openai-chatkit 1.5.3
     PLACES["attachment metadata"] = lambda value: an_attachment(
         metadata={"value": value}
@@ -153,7 +141,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 @async_test
-async def test_R27_text_comes_back_to_the_last_character(
+async def test_R27_text_is_loaded_unchanged(
     store: ChatStore, alice: RequestContext, text: str
 ) -> None:
     models: list[Model] = [
@@ -177,7 +165,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("place", PLACES)
 @async_test
-async def test_R27_numbers_come_back_to_the_last_digit(
+async def test_R27_numbers_are_loaded_with_full_precision(
     store: ChatStore, alice: RequestContext, place: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -187,24 +175,6 @@ async def test_R27_numbers_come_back_to_the_last_digit(
     assert loaded == model
     # 1 == 1.0 and 0.0 == -0.0, but their JSON differs.
     assert loaded.model_dump_json() == model.model_dump_json()
-
-
-def nested(depth: int, wrap: Callable[[Any], Any]) -> Any:
-    """Wrap a value so many times."""
-    value: Any = "core"
-    for _ in range(depth):
-        value = wrap(value)
-    return value
-
-
-def in_list(value: Any) -> Any:
-    """Wrap a value in a list."""
-    return [value]
-
-
-def in_dict(value: Any) -> Any:
-    """Wrap a value in a dict."""
-    return {"in": value}
 
 
 def in_itself() -> list[Any]:
@@ -228,13 +198,14 @@ NOT_JSON = {
 
 @pytest.mark.parametrize("place", PLACES)
 @async_test
-async def test_R28_what_is_not_json_is_refused_by_name_and_nothing_is_stored(
+async def test_R28_a_value_that_is_not_json_is_refused_and_nothing_is_stored(
     store: ChatStore, alice: RequestContext, probe: Probe, place: str
 ) -> None:
     if place != "thread metadata":
         await store.save_thread(a_thread(), alice)
     before = stored_rows(probe)
-    for value in NOT_JSON.values():
+    for name, value in NOT_JSON.items():
+        print(name)  # seen if what follows fails
         model = PLACES[place]({"beside": SECRET, "value": value})
         with pytest.raises(ValueError, match=f"{model.id} cannot be stored") as caught:
             await save(store, model, alice)
@@ -243,7 +214,7 @@ async def test_R28_what_is_not_json_is_refused_by_name_and_nothing_is_stored(
 
 
 @async_test
-async def test_R28_null_and_words_that_look_like_numbers_are_json(
+async def test_R28_null_and_the_strings_nan_and_infinity_are_accepted(
     store: ChatStore, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -261,8 +232,31 @@ def replace_payload(probe: Probe, table: str, row_id: str, payload: str) -> None
 
 
 def with_unknown_fields(model: Model) -> str:
-    """Give a model's JSON with fields that the installed SDK does not know."""
+    """Return a model's JSON with fields that the installed SDK does not know."""
     return '{"from_the_future": {"a": [1]}, ' + model.model_dump_json()[1:]
+
+
+@async_test
+async def test_R28_a_field_that_would_not_validate_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    item = a_message().model_copy(update={"content": SECRET})
+    with pytest.raises(ValueError, match="Item msg_1 cannot be stored") as caught:
+        await store.add_thread_item("thr_1", item, alice)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert count_rows(probe, "chatkit_items") == 0
+
+
+@async_test
+async def test_R28_an_integer_that_could_not_be_read_again_is_refused(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    # Python, and pydantic too, read no integers of more than 4,300 digits.
+    await store.save_thread(a_thread(), alice)
+    with pytest.raises(ValueError, match="Item hid_1 cannot be stored"):
+        await store.add_thread_item("thr_1", a_note(10**4300), alice)
+    assert count_rows(probe, "chatkit_items") == 0
 
 
 @async_test
@@ -303,18 +297,13 @@ DAMAGES = [from_the_future, half_an_item, damage]
 
 
 @pytest.mark.parametrize("bad", [[0], [1, 2], [3, 4], [0, 1, 2, 3, 4]])
-@pytest.mark.parametrize("make_bad", DAMAGES)
 @async_test
-async def test_R29_paging_goes_past_rows_that_do_not_validate(
-    store: ChatStore,
-    alice: RequestContext,
-    probe: Probe,
-    make_bad: Callable[[Probe, str], None],
-    bad: list[int],
+async def test_R29_pages_skip_rows_that_do_not_validate(
+    store: ChatStore, alice: RequestContext, probe: Probe, bad: list[int]
 ) -> None:
     ids = await fill(store, alice, 5)
     for number in bad:
-        make_bad(probe, ids[number])
+        DAMAGES[number % 3](probe, ids[number])
     good = [item_id for number, item_id in enumerate(ids) if number not in bad]
     for limit in (1, 2, 5):
         for order, expected in (("asc", good), ("desc", good[::-1])):
@@ -324,7 +313,7 @@ async def test_R29_paging_goes_past_rows_that_do_not_validate(
 
 @pytest.mark.parametrize("make_bad", DAMAGES)
 @async_test
-async def test_R29_a_row_that_does_not_validate_is_named_but_not_shown_or_changed(
+async def test_R29_an_invalid_row_is_logged_by_id_without_its_content_and_kept(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
@@ -378,14 +367,11 @@ async def test_R30_an_attachment_keeps_metadata_upload_descriptor_and_thread_id(
     store: ChatStore, alice: RequestContext, attachment: Attachment
 ) -> None:
     await store.save_attachment(attachment, alice)
-    loaded = await store.load_attachment("atc_1", alice)
-    assert loaded == attachment
-    assert type(loaded) is type(attachment)
-    assert loaded.model_dump() == attachment.model_dump()
+    assert await store.load_attachment("atc_1", alice) == attachment
 
 
 @async_test
-async def test_R30_save_attachment_is_an_upsert_that_never_crosses_owners(
+async def test_R30_save_attachment_inserts_or_updates_the_owners_row_only(
     store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
 ) -> None:
     await store.save_attachment(ATTACHMENTS[0], bob)

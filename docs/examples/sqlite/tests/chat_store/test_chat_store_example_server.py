@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from chat_store_contexts import make_context
 from chat_store_database import Probe
-from chat_store_http import Client, read_up_to, serving
-from chat_store_tools import user_input
+from chat_store_http import Client, read_up_to, serving, user_input
 from chat_store_under_test import RequestContext
 from fastapi import Request
 
@@ -48,25 +47,25 @@ def stranger(port: int) -> Client:
 
 
 def begin(client: Client, text: str) -> tuple[str, list[dict[str, Any]]]:
-    """Begin a thread with a message; give its id, and the events of the answer."""
+    """Begin a thread with a message; return its id, and the events of the answer."""
     events = client.stream("threads.create", input=user_input(text))
     return events[0]["thread"]["id"], events
 
 
 def items_of(client: Client, thread_id: str) -> list[dict[str, Any]]:
-    """Give the items that the client sees, oldest first."""
+    """Return the items that the client sees, oldest first."""
     _, thread = client.ask("threads.get_by_id", thread_id=thread_id)
     items: list[dict[str, Any]] = thread["items"]["data"]
     return items
 
 
 def types_of(client: Client, thread_id: str) -> list[str]:
-    """Give the types of the items that the client sees, oldest first."""
+    """Return the types of the items that the client sees, oldest first."""
     return [item["type"] for item in items_of(client, thread_id)]
 
 
 def text_of(item: dict[str, Any]) -> str:
-    """Give the text of a message."""
+    """Return the text of a message."""
     text: str = item["content"][0]["text"]
     return text
 

@@ -15,7 +15,7 @@ def test_an_id_is_a_prefix_and_a_uuid7(store: ChatStore, alice: RequestContext) 
         assert (made.version, made.variant) == (7, RFC_4122)
 
 
-def test_ids_begin_with_the_millisecond_of_their_making(
+def test_ids_begin_with_their_creation_time_in_milliseconds(
     store: ChatStore, alice: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_123_999_999)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from itertools import product
 from subprocess import TimeoutExpired
 from typing import Any
 
@@ -11,17 +12,17 @@ import pytest
 from chat_store_adapter import only_own
 from chat_store_database import Probe
 from chat_store_tools import (
-    NOON,
     a_message,
     a_thread,
     a_tool_call,
+    a_widget,
     an_attachment,
     async_test,
     finish,
     start_python,
 )
 from chat_store_under_test import ChatStore, RequestContext
-from chatkit.types import Page, ThreadItem, ThreadMetadata, WidgetItem
+from chatkit.types import Page, ThreadItem, ThreadMetadata
 
 # --- R42: the size of a row, and of a page
 
@@ -32,7 +33,7 @@ PAGE = 12_000
 async def fill_in_sizes(
     store: ChatStore, context: RequestContext, letter: str = "x"
 ) -> list[str]:
-    """Save a thread and an item for each size in bytes; give the numbers of their ids."""
+    """Save a thread and an item for each size in bytes; return the numbers of their ids."""
     numbers = [f"{number:02}" for number in range(len(SIZES))]
     for number, size in zip(numbers, SIZES):
         text = letter * (size // len(letter.encode()))
@@ -42,40 +43,32 @@ async def fill_in_sizes(
     return numbers
 
 
-@pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("what", ["items", "threads"])
 @pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 @async_test
-async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
+async def test_R42_pages_are_cut_to_max_page_bytes_and_no_row_is_skipped(
     store: ChatStore,
     alice: RequestContext,
     probe: Probe,
     caplog: pytest.LogCaptureFixture,
     letter: str,
-    what: str,
-    order: str,
 ) -> None:
     numbers = await fill_in_sizes(store, alice, letter)
-    if order == "desc":
-        numbers.reverse()
     async with ChatStore(probe.url, max_page_bytes=PAGE) as small:
 
-        async def page(after: str | None) -> Page[Any]:
+        async def page(what: str, after: str | None, order: str) -> Page[Any]:
             if what == "threads":
                 return await small.load_threads(4, after, order, alice)
             return await small.load_thread_items("thr_00", after, 4, order, alice)
 
-        found: list[str] = []
-        after: str | None = None
-        has_more = True
-        while has_more:
-            one = await page(after)
-            assert one.data
-            sizes = [SIZES[int(row.id[-2:])] for row in one.data]
-            assert sum(sizes) < PAGE or len(sizes) == 1
-            found += [row.id[-2:] for row in one.data]
-            has_more, after = one.has_more, one.after
-    assert found == numbers
+        for what, order in product(("items", "threads"), ("asc", "desc")):
+            found: list[str] = []
+            one: Page[Any] = Page(has_more=True)
+            while one.has_more:
+                one = await page(what, one.after, order)
+                sizes = [SIZES[int(row.id[-2:])] for row in one.data]
+                assert 0 < sum(sizes) < PAGE or len(sizes) == 1
+                found += [row.id[-2:] for row in one.data]
+            assert found == (numbers if order == "asc" else numbers[::-1]), what
     cuts = [it for it in caplog.records if "max_page_bytes" in it.getMessage()]
     assert cuts
     assert {record.levelno for record in cuts} == {logging.WARNING}
@@ -83,7 +76,7 @@ async def test_R42_a_page_ends_early_and_a_walk_gives_every_row_once(
 
 @pytest.mark.parametrize("text", ["x" * 1_000, "é" * 500])
 @async_test
-async def test_R42_what_is_too_large_is_refused_before_anything_is_sent(
+async def test_R42_a_row_that_is_too_large_is_refused_without_a_statement(
     store: ChatStore, alice: RequestContext, probe: Probe, text: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -117,18 +110,10 @@ HOSTILE = {
 }
 
 
-def a_widget(text: str) -> WidgetItem:
-    """Make a widget with a text."""
-    card = {"type": "Card", "children": [{"type": "Text", "value": text}]}
-    return WidgetItem.model_validate(
-        {"id": "wig_1", "thread_id": "thr_1", "created_at": NOON, "widget": card}
-    )
-
-
 HOLDERS: dict[str, Callable[[str], ThreadMetadata | ThreadItem]] = {
     "thread": lambda text: a_thread(title=text, metadata={"text": text}),
     "message": lambda text: a_message(text=text),
-    "widget": a_widget,
+    "widget": lambda text: a_widget({"type": "Text", "value": text}),
     "tool call": lambda text: a_tool_call(output={"text": [text]}, status="completed"),
 }
 
@@ -136,7 +121,7 @@ HOLDERS: dict[str, Callable[[str], ThreadMetadata | ThreadItem]] = {
 async def cost_of(
     store: ChatStore, context: RequestContext, holder: str, text: str
 ) -> float:
-    """Give the CPU seconds that a text takes, in and out."""
+    """Return the CPU seconds that a text takes, in and out."""
     best = float("inf")
     for _ in range(3):
         model = HOLDERS[holder](text)
@@ -151,16 +136,16 @@ async def cost_of(
     return best
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("holder", HOLDERS)
 @async_test
-async def test_R43_no_text_costs_much_more_than_plain_text_of_its_size(
-    store: ChatStore, alice: RequestContext, holder: str, text: str
+async def test_R43_no_text_takes_much_longer_than_plain_text_of_the_same_size(
+    store: ChatStore, alice: RequestContext, holder: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
     plain = await cost_of(store, alice, holder, "word " * (SIZE // 5))
     # An escape is six bytes, and each is searched several times.
-    assert await cost_of(store, alice, holder, text) < 25 * plain + 0.05
+    for name, text in HOSTILE.items():
+        assert await cost_of(store, alice, holder, text) < 25 * plain + 0.05, name
 
 
 DEEP_WIDGET = """
@@ -174,7 +159,6 @@ from chatkit.widgets import Box, Card, Text
 
 from chat_store_under_test import codec
 
-print("ready", flush=True)
 inner = Text(value="deep")
 for _ in range(130):
     inner = Box(children=[inner])
@@ -188,7 +172,7 @@ except ValueError as error:
 
 
 @only_own
-def test_R43_a_widget_that_is_too_deep_to_be_written_is_refused_at_once() -> None:
+def test_R43_a_widget_that_is_nested_too_deeply_is_refused_immediately() -> None:
     process = start_python(DEEP_WIDGET)
     try:
         printed, errors = process.communicate(timeout=20)
@@ -204,7 +188,7 @@ def test_R43_a_widget_that_is_too_deep_to_be_written_is_refused_at_once() -> Non
 @only_own
 @pytest.mark.parametrize("method", ["read", "write"])
 @async_test
-async def test_R44_a_call_waits_for_few_of_another_owners_calls(
+async def test_R44_a_call_does_not_wait_for_all_calls_of_another_owner(
     store: ChatStore, alice: RequestContext, bob: RequestContext, method: str
 ) -> None:
     for context in (alice, bob):

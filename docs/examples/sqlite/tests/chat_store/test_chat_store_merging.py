@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from chat_store_adapter import only_own
+from chat_store_adapter import only_own, open_store
 from chat_store_database import Probe
 from chat_store_tools import NOON, a_thread, async_test, count_rows
 from chat_store_under_test import ChatStore, RequestContext
@@ -68,7 +68,7 @@ async def save_changed(
     ],
 )
 @async_test
-async def test_R41_each_of_two_callers_changes_only_what_it_has_changed(
+async def test_R41_changes_of_two_callers_to_a_thread_are_merged(
     store: ChatStore,
     alice: RequestContext,
     first: Change,
@@ -85,7 +85,7 @@ async def test_R41_each_of_two_callers_changes_only_what_it_has_changed(
 
 
 @async_test
-async def test_R41_fifty_at_once_lose_none(
+async def test_R41_fifty_concurrent_callers_lose_no_change(
     store: ChatStore, alice: RequestContext
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -100,7 +100,7 @@ async def test_R41_fifty_at_once_lose_none(
 
 
 @async_test
-async def test_R41_the_sdks_first_turn_changes_only_what_it_has_changed(
+async def test_R41_the_sdks_object_for_a_new_thread_is_merged_too(
     store: ChatStore, alice: RequestContext
 ) -> None:
     turn = Thread(id="thr_1", created_at=NOON, items=Page())
@@ -111,22 +111,9 @@ async def test_R41_the_sdks_first_turn_changes_only_what_it_has_changed(
     assert await store.load_thread("thr_1", alice) == expected
 
 
-@async_test
-async def test_R41_an_object_that_was_not_loaded_replaces_everything_unless_it_is_empty(
-    store: ChatStore, alice: RequestContext
-) -> None:
-    await store.save_thread(a_thread(title="Lunch", metadata={"a": 1}), alice)
-    for created_at in (NOON, NOON + timedelta(days=1)):
-        await store.save_thread(a_thread(created_at=created_at), alice)
-        found = await store.load_thread("thr_1", alice)
-        assert found == a_thread(title="Lunch", metadata={"a": 1})
-    await store.save_thread(a_thread(title="Dinner"), alice)
-    assert await store.load_thread("thr_1", alice) == a_thread(title="Dinner")
-
-
 @pytest.mark.parametrize("is_purged", [False, True])
 @async_test
-async def test_R41_a_loaded_thread_that_was_deleted_is_not_created_again(
+async def test_R41_saving_a_loaded_thread_that_was_deleted_raises_not_found(
     store: ChatStore, alice: RequestContext, probe: Probe, is_purged: bool
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -156,3 +143,51 @@ async def test_R41_a_save_costs_one_round_trip_where_nobody_was_faster(
             with probe.recorded(store) as sent:
                 await store.save_thread(thread, alice)
             assert len(sent) == 1
+
+
+@async_test
+async def test_R41_a_value_of_another_type_is_a_change(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(metadata={"key": 1}), alice)
+    [one, another] = [await store.load_thread("thr_1", alice) for _ in range(2)]
+    await save_changed(store, one, set_title, alice)
+    await save_changed(store, another, set_key("key", value=True), alice)
+    found = await store.load_thread("thr_1", alice)
+    assert found.title == "Lunch"
+    assert found.metadata["key"] is True
+
+
+@async_test
+async def test_R41_a_second_save_does_not_repeat_what_the_first_has_written(
+    store: ChatStore, alice: RequestContext
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    turn = await store.load_thread("thr_1", alice)
+    other = await store.load_thread("thr_1", alice)
+    await save_changed(store, turn, set_title, alice)
+    other.title = "Dinner"
+    await store.save_thread(other, alice)
+    await save_changed(store, turn, set_key("response"), alice)
+    await save_changed(store, other, set_key("seen"), alice)
+    found = await store.load_thread("thr_1", alice)
+    assert found.title == "Dinner"
+    assert found.metadata == {"response": "new", "seen": "new"}
+
+
+@async_test
+async def test_R41_for_another_owner_or_store_or_id_a_loaded_thread_is_a_new_one(
+    store: ChatStore, alice: RequestContext, bob: RequestContext, probe: Probe
+) -> None:
+    thread = a_thread(title="Lunch")
+    await store.save_thread(thread, alice)
+    await store.save_thread(thread, bob)
+    assert await store.load_thread("thr_1", bob) == thread
+    moved = (await store.load_thread("thr_1", alice)).model_copy(update={"id": "thr_2"})
+    await store.save_thread(moved, alice)
+    assert await store.load_thread("thr_2", alice) == moved
+    async with open_store(probe) as other:
+        await save_changed(other, await other.load_thread("thr_1", alice), lock, alice)
+        thread.title = "Dinner"
+        await other.save_thread(thread, alice)
+        assert await other.load_thread("thr_1", alice) == a_thread(title="Dinner")

@@ -18,7 +18,7 @@ from chat_store_tools import THOROUGH, a_chance, a_thread, run_async, walk
 from chat_store_under_test import ChatStore, RequestContext
 
 
-def test_R35_what_was_acknowledged_survives_kill_9(
+def test_R35_acknowledged_writes_survive_kill_9(
     probe: Probe, alice: RequestContext
 ) -> None:
     chance = a_chance()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from chat_store_adapter import only_own
-from chat_store_database import Probe
+from chat_store_database import TABLES, Probe
 from chat_store_tools import (
     NOON,
     READS,
@@ -35,11 +35,7 @@ from chat_store_under_test import (
     owner_id,
 )
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    Page,
-    ThreadItem,
-    ThreadMetadata,
-)
+from chatkit.types import Page, Thread, ThreadItem, ThreadMetadata
 
 DELETIONS = [call for name, call in WRITES.items() if name.startswith("delete")]
 
@@ -85,12 +81,8 @@ async def test_R01_load_thread_returns_what_was_saved(
 ) -> None:
     thread = a_thread(**fields)
     await store.save_thread(thread, alice)
-    loaded = await store.load_thread("thr_1", alice)
-    assert type(loaded) is ThreadMetadata
-    assert loaded == thread
-    listed = await load_threads(store, alice)
-    assert [type(row) for row in listed] == [ThreadMetadata]
-    assert listed == [thread]
+    assert await store.load_thread("thr_1", alice) == thread
+    assert await load_threads(store, alice) == [thread]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +94,7 @@ async def test_R01_load_thread_returns_what_was_saved(
     ],
 )
 @async_test
-async def test_R02_loading_what_is_absent_or_foreign_or_deleted_raises_not_found(
+async def test_R02_loading_a_missing_deleted_or_other_owners_row_raises_not_found(
     store: ChatStore, alice: RequestContext, bob: RequestContext, method: str, name: str
 ) -> None:
     load, message = READS[method], f"^{name} not found$"
@@ -138,6 +130,24 @@ async def test_R03_a_new_empty_thread_never_overwrites_one_that_exists(
     for _ in range(2):
         await store.save_thread(a_thread(created_at=later(60)), alice)
     assert await store.load_thread("thr_1", alice) == kept
+
+
+@async_test
+async def test_R03_save_thread_stores_only_the_metadata_of_a_thread_with_items(
+    store: ChatStore, probe: Probe, alice: RequestContext
+) -> None:
+    metadata = a_thread(title="Lunch")
+    items = Page[ThreadItem](data=[a_message(text="quiche")])
+    thread = Thread(**metadata.model_dump(), items=items)
+    before = thread.model_copy(deep=True)
+    await store.save_thread(thread, alice)
+    assert thread == before
+    [(payload,)] = probe.query("SELECT data FROM chatkit_threads")
+    assert "Lunch" in str(payload)
+    assert "items" not in str(payload)
+    assert "quiche" not in str(payload)
+    assert count_rows(probe, "chatkit_items") == 0
+    assert await store.load_thread("thr_1", alice) == metadata
 
 
 @pytest.mark.parametrize("seconds", [-100, 100])
@@ -190,7 +200,7 @@ async def test_R05_adding_an_item_again_updates_it_in_place(
 
 @each_save_method
 @async_test
-async def test_R06_each_item_with_the_placeholder_id_is_stored_under_its_own_id(
+async def test_R06_each_item_with_the_placeholder_id_is_stored_under_a_new_id(
     store: ChatStore, probe: Probe, alice: RequestContext, method: str
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -224,7 +234,7 @@ async def test_R07_save_item_inserts_a_new_item_and_updates_it(
 @each_save_method
 @pytest.mark.parametrize("thread", ["absent", "foreign", "deleted"])
 @async_test
-async def test_R08_an_item_for_a_thread_that_is_not_there_is_refused(
+async def test_R08_adding_an_item_to_a_missing_thread_is_refused(
     store: ChatStore,
     probe: Probe,
     alice: RequestContext,
@@ -245,7 +255,7 @@ async def test_R08_an_item_for_a_thread_that_is_not_there_is_refused(
 
 
 @async_test
-async def test_R09_deleting_what_is_missing_or_foreign_changes_nothing(
+async def test_R09_deleting_a_missing_or_other_owners_row_changes_nothing(
     store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
 ) -> None:
     await save_one_of_each(store, alice)
@@ -277,7 +287,7 @@ async def assert_is_gone(
 
 
 @async_test
-async def test_R10_delete_thread_takes_its_items_and_nothing_else(
+async def test_R10_delete_thread_deletes_its_items_and_nothing_else(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     for thread_id in ("thr_1", "thr_2"):
@@ -291,7 +301,7 @@ async def test_R10_delete_thread_takes_its_items_and_nothing_else(
 
 
 @async_test
-async def test_R10_delete_thread_is_one_step(
+async def test_R10_delete_thread_is_atomic(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
     await fill(store, alice, 3)
@@ -316,7 +326,7 @@ async def test_R10_a_late_write_does_not_bring_a_deleted_thread_back(
 
 
 @async_test
-async def test_R10_an_item_waits_for_a_deletion_that_is_under_way_and_is_refused(
+async def test_R10_adding_an_item_during_the_deletion_of_its_thread_is_refused(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
     await store.save_thread(a_thread(), alice)
@@ -330,7 +340,7 @@ async def test_R10_an_item_waits_for_a_deletion_that_is_under_way_and_is_refused
 
 @only_own
 @async_test
-async def test_R10_what_is_left_of_a_deleted_thread_goes_after_its_lifetime(
+async def test_R10_tombstones_are_purged_after_their_lifetime(
     store: ChatStore, probe: Probe, alice: RequestContext, bob: RequestContext
 ) -> None:
     await fill(store, alice, 1, thread_id="thr_live")
@@ -339,7 +349,7 @@ async def test_R10_what_is_left_of_a_deleted_thread_goes_after_its_lifetime(
         ("thr_1", TOMBSTONE_LIFETIME * 0.2, ["thr_0", "thr_1"]),
         ("thr_2", TOMBSTONE_LIFETIME * 0.2, ["thr_1", "thr_2"]),
     ):
-        # A deletion by any owner sweeps.
+        # A deletion by any owner purges the tombstones of all owners.
         context = bob if thread_id == "thr_2" else alice
         await store.save_thread(a_thread(thread_id), context)
         await store.delete_thread(thread_id, context)
@@ -368,12 +378,27 @@ BAD_IDS = {
 
 
 def with_id(row: Any, row_id: str) -> Any:
-    """Give a copy of a model with an id that pydantic itself might refuse."""
+    """Return a copy of a model with an id that pydantic itself might refuse."""
     return row.model_copy(update={"id": row_id})
 
 
+@pytest.mark.parametrize(
+    ("saved", "late"), [([0], -1), ([0], 0), ([0, 10], 10), ([10, 0], 10)]
+)
 @async_test
-async def test_R11_any_text_of_1_to_255_characters_is_an_id_of_its_own(
+async def test_R10_a_save_as_old_as_any_of_the_deleted_thread_is_refused(
+    store: ChatStore, probe: Probe, alice: RequestContext, saved: list[int], late: int
+) -> None:
+    for seconds in saved:
+        await store.save_thread(a_thread(created_at=later(seconds)), alice)
+    await store.delete_thread("thr_1", alice)
+    with pytest.raises(NotFoundError, match="^Thread thr_1 not found$"):
+        await store.save_thread(a_thread(created_at=later(late).astimezone()), alice)
+    await assert_is_gone(store, probe, alice)
+
+
+@async_test
+async def test_R11_any_text_of_1_to_255_characters_is_a_distinct_id(
     store: ChatStore, alice: RequestContext
 ) -> None:
     ids = LOOKALIKES + GOOD_IDS
@@ -429,7 +454,7 @@ async def test_R11_writing_under_any_other_id_raises_value_error(
 
 @pytest.mark.parametrize("row_id", BAD_IDS.values(), ids=BAD_IDS)
 @async_test
-async def test_R11_any_other_id_is_not_found_and_its_deletion_ignored(
+async def test_R11_loading_an_invalid_id_raises_not_found_and_deleting_does_nothing(
     store: ChatStore, probe: Probe, alice: RequestContext, row_id: str
 ) -> None:
     await save_one_of_each(store, alice)
@@ -451,5 +476,5 @@ async def test_R11_any_other_id_is_not_found_and_its_deletion_ignored(
     await store.delete_thread_item(row_id, "msg_1", alice)
     await store.delete_thread_item("thr_1", row_id, alice)
     await store.delete_attachment(row_id, alice)
-    for table in ("chatkit_threads", "chatkit_items", "chatkit_attachments"):
+    for table in TABLES:
         assert count_rows(probe, table) == 1

@@ -1,7 +1,7 @@
 """Time: R24 and R25 of the Store's contract."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from chat_store_database import Probe
@@ -14,8 +14,6 @@ from chat_store_tools import (
     walk,
 )
 from chat_store_under_test import ChatStore, RequestContext
-
-UTC = timezone(timedelta(0))  # datetime.UTC, which Python 3.10 does not have yet
 
 TOKYO = timezone(timedelta(hours=9))
 
@@ -74,8 +72,6 @@ async def test_R24_created_at_comes_back_as_it_was_saved(
     for row in (thread, item, items.data[0], listed):
         assert row.created_at == created_at
         assert row.created_at.utcoffset() == created_at.utcoffset()
-    # The SDK subtracts such times from each other.
-    assert item.created_at - created_at == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +79,7 @@ async def test_R24_created_at_comes_back_as_it_was_saved(
     [("UTC0", 0), (BERLIN, 1), ("EST5", -5), ("NZST-12", 12), ("MART9:30", -9.5)],
 )
 @async_test
-async def test_R25_a_naive_time_is_local_time_and_sorts_among_aware_ones(
+async def test_R25_naive_times_are_local_times_and_sort_among_aware_times(
     store: ChatStore,
     alice: RequestContext,
     set_local_zone: Callable[[str], None],
@@ -109,7 +105,7 @@ async def test_R25_a_naive_time_is_local_time_and_sorts_among_aware_ones(
     ids=str,
 )
 @async_test
-async def test_R25_a_time_that_has_no_instant_in_utc_is_refused(
+async def test_R25_a_time_outside_the_range_of_utc_is_refused(
     store: ChatStore, probe: Probe, alice: RequestContext, created_at: datetime
 ) -> None:
     await store.save_thread(a_thread(), alice)
