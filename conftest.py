@@ -112,16 +112,19 @@ def call(tool: Callable[[str], str], directory: Path, arguments: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-TOGETHER = ("test_buckets.py", "test_mistakes.py", "test_render.py")
-"""Modules whose tests share what takes long to make."""
+TOGETHER = {
+    "test_buckets.py": "buckets",
+    "test_mistakes.py": "mistakes",
+    **dict.fromkeys(("test_application.py", "test_render.py", "test_types_of_users.py"), "types"),
+}
+"""Modules whose tests share what takes long to make, and what to call it."""
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Spreads the tests over the workers, but leaves to one those that share much."""
 
     def _split_scope(self, nodeid: str) -> str:
-        name = nodeid.partition("::")[0]
-        return name if name.endswith(TOGETHER) else nodeid
+        return TOGETHER.get(nodeid.partition("::")[0].rpartition("/")[2], nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
