@@ -367,6 +367,8 @@ async def test_R40_opening_that_was_cancelled_leaves_nothing_behind(
         await asyncio.sleep(delay)
         opening.cancel()
         await finish(asyncio.wait({opening}))
+        # It refers to the connection that psycopg was making, which is closed with it.
+        del opening
     await finish(store.open())
     await finish(save_one_of_each(store, alice))
     await finish(store.close())

@@ -135,6 +135,13 @@ async def test_R14_the_items_of_a_missing_thread_are_an_empty_page(
 OWNERLESS: list[Any] = [object(), {}, make_context(None), make_context("")]
 
 
+class Attributes(SimpleNamespace):
+    """A context that has attributes, and is of no class that the Store could know."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(**fields)
+
+
 class Keys:
     """A context that has keys, without being a dict or any other Mapping."""
 
@@ -177,7 +184,7 @@ async def test_R15_without_an_owner_every_method_raises_an_error_that_names_the_
 
 
 @only_own
-@pytest.mark.parametrize("kind", [lambda fields: SimpleNamespace(**fields), dict, Keys])
+@pytest.mark.parametrize("kind", [Attributes, dict, Keys])
 @async_test
 async def test_R15_the_owner_is_read_from_attributes_or_keys_of_any_class(
     store: ChatStore,
