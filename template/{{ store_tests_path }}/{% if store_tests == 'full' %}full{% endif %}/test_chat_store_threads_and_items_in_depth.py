@@ -51,6 +51,16 @@ async def test_R02_loading_an_item_by_another_thread_raises_not_found(
 
 
 @async_test
+async def test_R04_saving_another_owners_id_does_not_change_the_owner(
+    store: ChatStore, alice: RequestContext, bob: RequestContext
+) -> None:
+    await save_one_of_each(store, alice, "of alice")
+    await save_one_of_each(store, bob, "of bob")
+    assert await load_threads(store, alice) == [a_thread(title="of alice")]
+    assert await load_items(store, alice) == [a_message(text="of alice")]
+
+
+@async_test
 async def test_R05_adding_an_item_many_times_at_once_stores_it_once(
     store: ChatStore, probe: Probe, alice: RequestContext
 ) -> None:
