@@ -183,14 +183,6 @@ class Database:
             await asyncio.sleep(min(0.01 * attempts, 0.5) * random.random())
             attempts += 1
 
-    def _limit(self, owner: str) -> asyncio.Semaphore:
-        # All calls wait in one queue for a connection. So that no owner blocks the
-        # others, each has at most `pool_size` calls in it (R44).
-        semaphore = self._limits.get(owner)
-        if semaphore is None:
-            semaphore = self._limits[owner] = asyncio.Semaphore(self._pool_size)
-        return semaphore
-
     async def _attempt(
         self,
         action: Callable[[Connection], Awaitable[T]],
@@ -199,10 +191,13 @@ class Database:
         remaining: float,
     ) -> T:
         connection = None
+        # All calls wait in one queue for a connection. So that no owner blocks the
+        # others, each has at most `pool_size` calls in it (R44).
+        limit = self._limits.setdefault(owner, asyncio.Semaphore(self._pool_size))
         deadline = _Deadline(max(remaining, 0.001), self._no_connection)
         try:
             with deadline:
-                async with self._limit(owner):
+                async with limit:
                     connection = await self._connections.acquire()
                     deadline.move(seconds, self._no_answer)
                     result = await action(connection)

@@ -116,8 +116,12 @@ class Database:
         """
         fetch = partial(_fetch, statement, _bind(params))
 
+        # All reads wait in one queue for a thread. So that no owner blocks the others,
+        # each has only some reads in it (R44).
+        limit = self._limits.setdefault(owner, asyncio.Semaphore(_READS_OF_AN_OWNER))
+
         async def read() -> list[tuple[Any, ...]]:
-            async with self._limit(owner):
+            async with limit:
                 return await self._readers.run(fetch)
 
         return await self._call(read(), self._timeout)
@@ -173,14 +177,6 @@ class Database:
             ) from None
         except (sqlite3.Error, OSError) as error:
             raise self._describe(error) from None
-
-    def _limit(self, owner: str) -> asyncio.Semaphore:
-        # All reads wait in one queue for a thread. So that no owner blocks the others,
-        # each has only some reads in it (R44).
-        semaphore = self._limits.get(owner)
-        if semaphore is None:
-            semaphore = self._limits[owner] = asyncio.Semaphore(_READS_OF_AN_OWNER)
-        return semaphore
 
     def _describe(self, error: sqlite3.Error | OSError) -> DatabaseError:
         if code(error) == sqlite3.SQLITE_BUSY:
