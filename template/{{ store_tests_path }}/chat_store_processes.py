@@ -115,7 +115,7 @@ async def texts_in(url: str, context: RequestContext, thread_id: str) -> list[st
 
 
 async def make_thread(url: str, context: RequestContext, thread_id: str) -> None:
-    """Make the tables, and a thread; nobody has the database open afterwards."""
+    """Create the tables and a thread, and close the database."""
     async with ChatStore(url, auto_migrate=True) as store:
         await store.save_thread(a_thread(thread_id), context)
 
@@ -136,7 +136,7 @@ def append() -> None:
     The arguments of the process are the database's URL, its own name, the threads' ids, joined
     by commas, and how many items each of its tasks appends to each thread.
     """
-    # Drivers log each attempt to reach a server that is away. Nobody reads it meanwhile, and
+    # Drivers log each attempt to reach a server that is down. The test reads no log, and
     # a process whose pipe is full stands still.
     logging.disable()
     asyncio.run(_append(*sys.argv[1:]))

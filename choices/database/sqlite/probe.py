@@ -28,7 +28,7 @@ class Probe:
     # Options of this database's that ChatStore must refuse.
     BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"synchronous": "off"},)
 
-    # Short timeouts, for tests in which the Store must time out.
+    # Short timeouts, for tests in which they expire.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5)
 
     def __init__(self, directory: Path) -> None:

@@ -186,7 +186,7 @@ def sqlstate(error: Exception) -> str:
         return str(state)
     # psycopg's own errors have none: a lost or failed connection is an
     # OperationalError, or an InternalError with PgBouncer. Permanent refusals are
-    # recognized by their text; in another language, they are retried in vain.
+    # recognized by their text; in another language, they are retried, too.
     is_lost = isinstance(error, (psycopg.OperationalError, psycopg.InternalError))
     is_refused = any(reason in str(error) for reason in _REFUSALS)
     return _CONNECTION_FAILURE if is_lost and not is_refused else ""

@@ -39,7 +39,7 @@ class Adapter(Protocol):
 
     @staticmethod
     def make_context(owner: str | None, request_id: str | None) -> Any:
-        """Make the context of a request by an owner; None and "" stand for nobody."""
+        """Return the context of an owner's request; None and "" mean no owner."""
         ...
 
 
