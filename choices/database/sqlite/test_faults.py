@@ -98,6 +98,7 @@ async def test_R35_a_full_disk_loses_nothing_that_was_acknowledged(
         failures = [error for error in outcomes if error is not None]
         assert {type(error) for error in failures} == {DatabaseError}
         assert "full" in str(failures[0])
+        assert not any("aaaa" in str(error) for error in failures)
         assert await walk(store, alice, limit=50) == [a_message(), *stored]
         for read in READS.values():
             await finish(read(store, alice))
