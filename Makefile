@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 # What the drivers of each database need, and what the tests need beside them.
 DATABASES := $(wildcard choices/database/*/testing/requirements.txt)
+# The tests start hundreds of processes, each of which would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## Show this list

@@ -47,7 +47,7 @@ def renders(tmp_path_factory: pytest.TempPathFactory, template_files: Path) -> l
 def checked(renders: list[Render]) -> list[Render]:
     """Choose what type checkers look at, which takes long: each answer at least once.
 
-    And the full suite of each flavor, and deterministic ids with each context, since they read it.
+    And the full suite of each flavor.
     """
     chosen: dict[object, Render] = {}
     for one in renders:
@@ -55,9 +55,20 @@ def checked(renders: list[Render]) -> list[Render]:
             chosen.setdefault(answer, one)
         if one.is_deep:
             chosen.setdefault(one.flavor, one)
-        if one.answers["store_id_format"] == "deterministic":
-            chosen.setdefault(one.path, one)
     return list({one.path: one for one in chosen.values()}.values())
+
+
+@pytest.fixture(scope="module")
+def packages(renders: list[Render], checked: list[Render]) -> list[str]:
+    """Name what type checkers look at of the packages.
+
+    Beside whole packages, deterministic ids with each context, since they read it.
+    """
+    ids = [one for one in renders if one.answers["store_id_format"] == "deterministic"]
+    return [
+        *(f"{one.path.name}/{one.package}" for one in checked),
+        *(f"{one.path.name}/{one.package}/ids.py" for one in ids if one not in checked),
+    ]
 
 
 def test_the_pairs_are_all_there() -> None:
@@ -146,11 +157,14 @@ def test_the_lines_in_the_readme_leave_the_files_out_of_linters(
 
 
 def test_mypy_finds_nothing_in_the_packages(
-    checked: list[Render], tool: Callable[[str], str], tmp_path: Path, mypy_cache: Path
+    renders: list[Render],
+    packages: list[str],
+    tool: Callable[[str], str],
+    tmp_path: Path,
+    mypy_cache: Path,
 ) -> None:
     write(tmp_path, MY_APP)
-    directory = checked[0].path.parent
-    packages = [f"{each.path.name}/{each.package}" for each in checked]
+    directory = renders[0].path.parent
     expect_success(mypy(tool("mypy"), directory, [tmp_path], packages, mypy_cache))
 
 
@@ -164,13 +178,18 @@ def test_mypy_finds_nothing_in_a_suite(
     expect_success(mypy(tool("mypy"), one.path, roots, [one.tests], mypy_cache))
 
 
-def test_pyright_finds_nothing(checked: list[Render], tool: Callable[[str], str]) -> None:
-    # The suites of the others differ from those of the first, if at all, in what they leave out.
-    suites = checked[: len(each_once(factors()))]
-    include = [f"{one.path.name}/{one.package}" for one in checked]
-    include += [f"{one.path.name}/{one.tests}" for one in suites]
-    roots = {one.path.name: [one.root, *one.test_roots] for one in checked}
-    expect_success(pyright(tool, checked[0].path.parent, roots, include))
+def test_pyright_finds_nothing(
+    renders: list[Render], checked: list[Render], packages: list[str], tool: Callable[[str], str]
+) -> None:
+    directory = renders[0].path.parent
+    # Of modules of the suites that no answer changes, one is enough: mypy reads those of each flavor.
+    suites = {
+        (path.name, path.read_bytes()): path.relative_to(directory).as_posix()
+        for one in checked
+        for path in (one.path / one.tests).rglob("*.py")
+    }
+    roots = {one.path.name: [one.root, *one.test_roots] for one in renders}
+    expect_success(pyright(tool, directory, roots, [*packages, *suites.values()]))
 
 
 def test_nothing_of_jinja_is_left(renders: list[Render]) -> None:
