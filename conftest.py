@@ -18,6 +18,7 @@ from devtools.combinations import FLAVORS
 from devtools.databases import EXCUSED, IN_CI, MissingError, give_up, server_database
 from devtools.rendered import import_rendered
 from devtools.rendering import FIRST, commit, copy_tree, render, run
+from devtools.temporary import use_memory
 
 # No setting of the machine's git reaches the tests, nor a repository that git works for right now.
 for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
@@ -25,6 +26,7 @@ for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
 os.environ.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
 # The tests start hundreds of processes, each of which would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+use_memory()
 
 
 @pytest.fixture(scope="session")

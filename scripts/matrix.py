@@ -28,6 +28,7 @@ from devtools.contract import serves
 from devtools.databases import IN_CI, MissingError, Place, database
 from devtools.rendered import import_rendered
 from devtools.rendering import Answers, render, run
+from devtools.temporary import use_memory
 
 MIGRATIONS = Path("src/chat_store/migrations")
 
@@ -95,6 +96,7 @@ def main() -> int:
     if not chosen:
         parser.error(f"{arguments.only!r} finds no run's name; --list shows them")
 
+    use_memory()
     failed: list[Leg] = []
     missing: dict[Leg, MissingError] = {}
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from devtools import published_patterns
 from devtools.rendering import ROOT, copy_tree, render, run
+from devtools.temporary import use_memory
 
 DOCUMENT = ROOT / "docs" / "published-patterns.md"
 README = ROOT / "README.md"
@@ -79,6 +80,7 @@ def main() -> int:
     group.add_argument("--check", action="store_true", help="compare with the files")
     options = parser.parse_args()
 
+    use_memory()
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory:
         project = Path(directory) / "project"
         render(copy_tree(Path(directory) / "template"), project, {"store_tests": "full"})

@@ -42,6 +42,7 @@ from devtools.databases import IN_CI, MissingError, Place, database
 from devtools.mutants import Mutant, answers_of, by_turns, mutants_of
 from devtools.rendered import import_rendered
 from devtools.rendering import ROOT, copy_tree, render, run
+from devtools.temporary import use_memory
 
 PACKAGE, SUITE = Path("src/chat_store"), Path("tests/chat_store")
 
@@ -140,6 +141,7 @@ def main() -> int:
     )
     if not any(mutants.values()):
         parser.error(f"no mutants of {arguments.only}; the flavors are {', '.join(FLAVORS)}")
+    use_memory()
     with tempfile.TemporaryDirectory(prefix="chat_store_") as directory, ExitStack() as stack:
         flavors = list(prepare(names, Path(directory), stack))
         is_good = try_all(

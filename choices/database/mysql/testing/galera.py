@@ -101,7 +101,7 @@ class Cluster:
     """Three nodes that run; a context manager, which removes them at its end."""
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=large_directory()))
+        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_"))
         ports = free_ports(4 * SIZE)
         members = [f"127.0.0.1:{port}" for port in ports[:SIZE]]
         self.nodes = [
@@ -170,13 +170,6 @@ def _options(members: list[str], number: int, take: int, receive: int) -> list[s
         "--binlog-format=ROW",
         "--innodb-autoinc-lock-mode=2",
     ]
-
-
-def large_directory() -> Path | None:
-    """Give one in memory, where there is much of it, as the rendered suite's own server has."""
-    memory = Path("/dev/shm")
-    is_large = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
-    return memory if is_large else None
 
 
 def free_ports(count: int) -> list[int]:

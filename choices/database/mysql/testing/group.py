@@ -13,7 +13,7 @@ from typing import Any, Self
 import pymysql
 
 from choices.database.mysql.testing.database import DATABASE, find_mysql
-from choices.database.mysql.testing.galera import free_ports, large_directory
+from choices.database.mysql.testing.galera import free_ports
 
 SIZE = 3
 MEMBERS = "performance_schema.replication_group_members"
@@ -92,7 +92,7 @@ class Group:
 
     def __init__(self) -> None:
         program = find_mysql()
-        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_", dir=large_directory()))
+        self._directory = Path(tempfile.mkdtemp(prefix="chat_store_"))
         ports = free_ports(2 * SIZE)
         members = [f"127.0.0.1:{port}" for port in ports[:SIZE]]
         name = str(uuid.uuid4())
