@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -161,7 +162,12 @@ class Render:
 
 def settings_and_questions(tree: Path = ROOT) -> dict[str, Any]:
     """Read copier.yml."""
-    parsed: dict[str, Any] = yaml.safe_load((tree / "copier.yml").read_text("utf-8"))
+    return _parse((tree / "copier.yml").read_text("utf-8"))
+
+
+@cache
+def _parse(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load(text)
     return parsed
 
 

@@ -1,6 +1,5 @@
 """What is rendered, for every pair of answers: that it is sound before anything of it is run."""
 
-import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import yaml
 from pytest_copie.plugin import Copie
 
-from devtools.checkers import expect_success, mypy, pyright
+from devtools.checkers import OLDEST_PYTHON, expect_success, mypy, pyright
 from devtools.combinations import FLAVORS, all_pairs, each_once, factors, merged
 from devtools.rendering import (
     ANSWERS_FILE,
@@ -94,15 +93,10 @@ def test_the_pairs_are_all_there() -> None:
             assert any(row.get(name) == choice for row in rows)
 
 
-def test_every_module_compiles(renders: list[Render]) -> None:
-    texts = {path.read_bytes(): path for path in python_files(renders)}
-    for text, path in texts.items():
-        compile(text, path, "exec")
-        ast.parse(text, feature_version=(3, 11))
-
-
 def test_ruff_finds_nothing(renders: list[Render], tool: Callable[[str], str]) -> None:
-    command = (tool("ruff"), "check", "--no-cache", "--output-format=concise", ".")
+    """Nor syntax that the oldest Python does not know."""
+    oldest = f"--target-version=py{OLDEST_PYTHON.replace('.', '')}"
+    command = (tool("ruff"), "check", "--no-cache", oldest, "--output-format=concise", ".")
     expect_success(run(*command, cwd=renders[0].path.parent))
 
 
@@ -358,11 +352,6 @@ def test_after_a_copy_the_next_steps_are_told(
         assert (tmp_path / path).exists(), path
     assert not re.search(r"\{\{|\{%|\{#", told)
     assert ("example_server" in told) == answers.get("store_example_server", False)
-
-
-def python_files(renders: list[Render]) -> Iterator[Path]:
-    """Give all rendered modules."""
-    return (path for path in rendered_files(renders) if path.suffix == ".py")
 
 
 def rendered_files(renders: list[Render]) -> Iterator[Path]:
