@@ -17,7 +17,7 @@ from devtools import history as history_of_the_template
 from devtools.combinations import FLAVORS
 from devtools.databases import EXCUSED, IN_CI, MissingError, give_up, server_database
 from devtools.rendered import import_rendered
-from devtools.rendering import FIRST, commit, copy_tree, render, run
+from devtools.rendering import FIRST, ROOT, commit, copy_tree, render, run
 from devtools.temporary import use_memory
 
 # No setting of the machine's git reaches the tests, nor a repository that git works for right now.
@@ -90,9 +90,12 @@ def tool() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where mypy keeps what it has found out about libraries, which takes it most of its time."""
-    return tmp_path_factory.mktemp("mypy_cache")
+def mypy_cache() -> Path:
+    """Where mypy keeps what it has found out about libraries, which takes it most of its time.
+
+    `make lint` keeps it there, too.
+    """
+    return ROOT / ".mypy_cache"
 
 
 @pytest.fixture(scope="session")
