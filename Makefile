@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## Show this list
 	@echo "make demo   render the template, talk to its example server, look into the database"
 	@echo "make test   run all tests of the template, and the promises of each flavor (some minutes)"
-	@echo "make matrix run the full suite on every server and through a pooler, and old code on newer tables"
+	@echo "make matrix run the full suite on every server, much of it through a pooler, and old code on newer tables"
 	@echo "make cluster   replace servers, make them read-only, cut networks, and take nodes away from clusters"
 	@echo "make buckets   test attachments on buckets of S3 and Azure, and in a browser"
 	@echo "make updates   update projects that hold data, on each database"
