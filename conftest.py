@@ -28,7 +28,7 @@ os.environ.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
 # The tests start hundreds of processes, each of which would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 use_memory()
-# A job in the background ignores it, and so would the processes that tests interrupt.
+# A job in the background ignores SIGINT, and so would the processes that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
