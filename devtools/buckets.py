@@ -114,7 +114,8 @@ class S3(Server):
         accounts = directory / "s3.json"
         accounts.write_text(json.dumps({"identities": [account]}), encoding="utf-8")
         return [
-            *(program, "server", "-s3", "-ip=127.0.0.1", f"-dir={directory}"),
+            *(program, f"-logdir={directory}", "server"),
+            *("-s3", "-ip=127.0.0.1", f"-dir={directory}"),
             *(f"-s3.config={accounts}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
             *(f"-{name}={port}" for name, port in ports.items()),
         ]
