@@ -209,7 +209,7 @@ def test_no_call_fails_where_the_server_ends_sessions_that_are_idle(
 CUT_SILENTLY = (
     FILL
     + """
-async with ChatStore(url, pool_size=5, pool_timeout=PATIENCE) as store:
+async with ChatStore(url, pool_size=5, pool_timeout=TIMEOUT) as store:
     await fill(store, 5)
     await asyncio.sleep(IDLE)
     print("filled", flush=True)
@@ -237,7 +237,7 @@ def test_calls_whose_connections_are_cut_silently_succeed_on_others_in_time(
     project: Path, url: str
 ) -> None:
     """With psycopg; asyncpg sets no limits of the network."""
-    script = CUT_SILENTLY.replace("PATIENCE", "4").replace("IDLE", "0").replace("AT_ONCE", "2")
+    script = CUT_SILENTLY.replace("TIMEOUT", "4").replace("IDLE", "0").replace("AT_ONCE", "2")
     assert 1.5 < use_after_a_cut(project, url, script) < 4
 
 
@@ -302,7 +302,7 @@ asyncpg.create_pool = create_hasty_pool
 def test_idle_connections_that_were_cut_silently_some_minutes_ago_make_no_call_wait(
     request: pytest.FixtureRequest, project: Path, url: str
 ) -> None:
-    script = CUT_SILENTLY.replace("PATIENCE", "2").replace("IDLE", "1.5").replace("AT_ONCE", "5")
+    script = CUT_SILENTLY.replace("TIMEOUT", "2").replace("IDLE", "1.5").replace("AT_ONCE", "5")
     limits = HASTY[request.node.callspec.params["project"]]
     assert use_after_a_cut(project, url, f"{limits}{script}") < 1
 
