@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Modules are compiled when they are first imported: many never are.
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
 # What the drivers of each database need, and what the tests need beside them.
 DATABASES := $(wildcard choices/database/*/testing/requirements.txt)
 # The tests start hundreds of processes, each of which would compile every module again.
@@ -11,6 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## Show this list
 	@echo "make demo   render the template, talk to its example server, look into the database"
 	@echo "make test   run all tests of the template, and the promises of each flavor (some minutes)"
+	@echo "make guides follow each page of the documentation, and take the Store into an application"
 	@echo "make matrix run the full suite on every server, much of it through a pooler, and old code on newer tables"
 	@echo "make cluster   replace servers, make them read-only, cut networks, and take nodes away from clusters"
 	@echo "make buckets   test attachments on buckets of S3 and Azure, and in a browser"
@@ -46,6 +49,11 @@ cluster: $(VENV)/.installed
 fuzz: $(VENV)/.installed
 	scripts/install_servers.sh
 	$(VENV)/bin/python -m pytest -m fuzz
+
+.PHONY: guides
+guides: $(VENV)/.installed
+	scripts/install_servers.sh
+	$(VENV)/bin/python -m pytest -m guides
 
 .PHONY: buckets
 buckets: $(VENV)/.installed
@@ -118,14 +126,16 @@ $(VENV)/.installed: requirements-dev.txt requirements-suite.txt $(DATABASES)
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+# Older ones take much longer.
+	$(PIP) 'pip==26.3'
+	$(PIP) \
 	  $(addprefix -r ,requirements-dev.txt $(DATABASES))
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed requirements-bench.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(PIP) -r requirements-bench.txt
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.installed requirements-docs.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	$(PIP) -r requirements-docs.txt
 	@touch $@

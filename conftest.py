@@ -138,6 +138,11 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         return TOGETHER.get(nodeid.partition("::")[0].rpartition("/")[2], nodeid)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Choose how many workers `-n auto` starts: one more than there are cores, as tests wait, too."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Choose how pytest-xdist spreads the tests."""
     return _Scheduling(config, log)

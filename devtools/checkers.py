@@ -20,8 +20,7 @@ def mypy(
     """Run mypy as strict as it gets, on directories whose modules are found from the roots."""
     return run(
         program,
-        "--strict",
-        "--explicit-package-bases",
+        f"--config-file={Path(__file__).with_name('mypy.ini')}",
         f"--python-version={OLDEST_PYTHON}",
         f"--cache-dir={cache}",
         *targets,

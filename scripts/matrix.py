@@ -3,6 +3,7 @@
     python -m scripts.matrix                   all of it
     python -m scripts.matrix --only asyncpg    the runs whose name a regular expression finds
     python -m scripts.matrix --list            only names the runs
+    python -m scripts.matrix --direct          without those through a pooler or an engine
     python -m scripts.matrix --promises        only the promises, each flavor on one server
 
 A run is named after a flavor, and after the server: the installed one, another version, or what is
@@ -93,10 +94,13 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", metavar="REGEX", help="runs whose name it finds")
     parser.add_argument("--list", action="store_true", help="only name the runs")
+    parser.add_argument("--direct", action="store_true", help="no pooler, and no engine")
     parser.add_argument("--promises", action="store_true", help="only the promises of each flavor")
     parser.add_argument("--python", default=sys.executable, help="what runs the suites")
     arguments = parser.parse_args()
     chosen = [leg for leg in legs() if re.search(arguments.only, str(leg))]
+    if arguments.direct:
+        chosen = [leg for leg in chosen if not leg.is_detour]
     if arguments.promises:
         chosen = list({leg.flavor: leg for leg in reversed(chosen)}.values())[::-1]
     if arguments.list:

@@ -1,4 +1,7 @@
-"""An application with users, SQLAlchemy and Alembic takes the Store in, as docs/existing-project.md says."""
+"""An application with users, SQLAlchemy and Alembic takes the Store in, as docs/existing-project.md says.
+
+`make guides` runs this.
+"""
 
 import shutil
 import sys
@@ -11,6 +14,8 @@ import pytest
 from devtools.databases import server_database
 from devtools.rendering import ROOT, render, run, write
 from tests.test_docs import existing_project
+
+pytestmark = pytest.mark.guides
 
 DRIVERS = ("psycopg", "asyncpg")
 

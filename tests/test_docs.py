@@ -14,7 +14,7 @@ A page becomes one shell script, which is run in a project of its own:
   Of a Python block that is marked so, only the syntax is checked.
 
 Some programs have stand-ins, in `STAND_INS`: those that would install things, run for minutes, or
-stay in the foreground.
+stay in the foreground. `make guides` runs what follows a page.
 """
 
 import ast
@@ -292,6 +292,7 @@ def existing_project() -> list[Block]:
     return [*read(EXISTING), *server]
 
 
+@pytest.mark.guides
 def test_the_start_leads_to_a_server_that_keeps_what_is_said(reader: Reader) -> None:
     output = reader.run(script(read(START)))
     assert output.count('"text":"You said: Hello"') == 1
@@ -450,6 +451,7 @@ def follow(reader: Reader, code: list[Block], before: str, after: str = "") -> N
             assert missing == [], block.place
 
 
+@pytest.mark.guides
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in (START, EXISTING)])
 def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
     code = read(page)
@@ -461,11 +463,13 @@ def test_what_a_page_shows_can_be_done(reader: Reader, page: str) -> None:
         follow(reader, code, before + PREPARE.get(page, ""), CHECK.get(page, ""))
 
 
+@pytest.mark.guides
 def test_an_existing_project_answers_its_users_and_nobody_else(reader: Reader) -> None:
     follow(reader, existing_project(), APPLICATION)
     reader.run(f"{IN_APPLICATION}{_here('python -', ASK)}")
 
 
+@pytest.mark.guides
 @pytest.mark.parametrize("database", NAMES)
 def test_what_the_rendered_readme_shows_can_be_done(
     template_files: Path, tmp_path: Path, reader: Reader, database: str
@@ -496,6 +500,7 @@ def test_a_block_that_nobody_can_run_is_refused(page: str, words: str) -> None:
     script(list(blocks("page.md", "<!-- not run: an example -->\n```json\n{}\n```\n")))
 
 
+@pytest.mark.guides
 @pytest.mark.parametrize(
     "page",
     [
