@@ -2,6 +2,7 @@
 
 The page has a section for each, which begins with the message, word for word. Only what differs from
 one machine to another is replaced: the project is in /srv/app, and a server has its usual port.
+`make guides` runs this.
 """
 
 import json
@@ -480,6 +481,7 @@ def shown(printed: str, ground: Ground) -> str:
     return "\n".join(dict.fromkeys(printed.splitlines()))
 
 
+@pytest.mark.guides
 @pytest.mark.parametrize("heading", MISTAKES)
 def test_the_page_says_what_is_shown_which_has_no_secret_and_no_traceback(
     heading: str, ground: Ground

@@ -208,7 +208,10 @@ class Probe:
     BLOCKING_MODULES = ()
 
     # Options of this database's that ChatStore must refuse.
-    BAD_OPTIONS: tuple[dict[str, Any], ...] = ({"statement_timeout": 0},)
+    BAD_OPTIONS: tuple[dict[str, Any], ...] = (
+        {"statement_timeout": 0},
+        {"prepared_statements": False, "pool": "a pool"},
+    )
 
     # Short timeouts, for tests in which they expire.
     HASTY = DatabaseOptions(pool_size=1, pool_timeout=0.5, statement_timeout=0.5)

@@ -99,6 +99,8 @@ class Connections:
         pool: "Pool | None" = None,
         prepared_statements: bool | None = None,
     ) -> None:
+        if pool is not None and prepared_statements is not None:
+            raise ValueError("prepared_statements cannot be used with pool")
         base, _, query = (url or "").partition("?")
         try:
             options = dict(parse_qsl(query, True, strict_parsing=bool(query)))

@@ -88,6 +88,8 @@ class Connections:
         pool: "Pool | None" = None,
         prepared_statements: bool | None = None,
     ) -> None:
+        if pool is not None and prepared_statements is not None:
+            raise ValueError("prepared_statements cannot be used with pool")
         self._url = url or ""
         self._size = size
         self._prepares = prepared_statements
