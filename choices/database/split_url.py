@@ -15,4 +15,6 @@ def _split_url(url: str, schemes: Sequence[str], example: str) -> SplitResult:
             f"This ChatStore was rendered for {schemes[-1]} and cannot use {given}; "
             f"write {example}"
         )
+    if not url.strip()[len(parts.scheme) :].startswith("://"):
+        raise ValueError(f"The URL cannot be read; write {example}")
     return parts

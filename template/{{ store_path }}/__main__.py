@@ -57,8 +57,8 @@ def _make_parser() -> argparse.ArgumentParser:
         "migrate",
         parents=[database],
         help="bring the tables up to date",
-        description="Bring the tables up to date. This is safe to repeat, after an "
-        "interruption, too, and to run in several processes at the same time.",
+        description="Bring the tables up to date. It is safe to run this "
+        "repeatedly, after an interruption, and in several processes at once.",
     ).add_argument(
         "--sql",
         action="store_true",

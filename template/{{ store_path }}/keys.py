@@ -5,6 +5,7 @@ that every database can store them byte for byte. `ids.py` generates new ids.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 from uuid import UUID
@@ -99,32 +100,26 @@ def read_owner(context: object, path: str) -> str:
             another type, or cannot be a key.
     """
     value = read(context, path)
-    where = f"{path!r} of the request context ({type(context).__name__})"
     if value is None or value == "":
-        raise OwnerError(
-            f"No owner: {where} is missing or empty. Set it for every request."
+        problem = "is missing or empty. Set it for every request."
+    elif isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+        problem = f"is a {type(value).__name__}; it must be a str, an int or a UUID."
+    elif not is_key(owner := str(value)):
+        problem = (
+            f"must have 1 to {MAX_KEY_LENGTH} characters, without U+0000 or lone "
+            f"surrogates; it has {len(owner)}."
         )
-    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
-        raise OwnerError(
-            f"No owner: {where} is a {type(value).__name__}; it must be a str, an int or a UUID."
-        )
-    owner = str(value)
-    if not is_key(owner):
-        raise OwnerError(
-            f"No owner: {where} must have 1 to {MAX_KEY_LENGTH} characters, without U+0000 or "
-            f"lone surrogates; it has {len(owner)}."
-        )
-    return owner
+    else:
+        return owner
+    where = f"{path!r} of the request context ({type(context).__name__})"
+    raise OwnerError(f"No owner: {where} {problem}")
 
 
 def _step(value: Any, name: str) -> object:
     if isinstance(value, Mapping):
         return cast(Mapping[str, object], value).get(name)
-    try:
+    with suppress(AttributeError):
         return getattr(value, name)
-    except AttributeError:
-        pass
-    try:
+    with suppress(AttributeError, IndexError, KeyError, TypeError):
         return value[name]
-    except (AttributeError, IndexError, KeyError, TypeError):
-        return None
+    return None

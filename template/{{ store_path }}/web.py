@@ -1,12 +1,4 @@
-"""Serves ChatKit's requests in a FastAPI or Starlette application.
-
-    @app.post("/chatkit")
-    async def chatkit(request: Request) -> Response:
-        body = await read_body(request)
-        return await respond(server, body, context_of(request))
-
-`context_of` is your function: it returns the RequestContext of the signed-in user.
-"""
+"""Serves ChatKit's requests in a FastAPI or Starlette application; see README.md."""
 
 import logging
 import traceback
@@ -98,12 +90,14 @@ def _refusal(error: Exception) -> HTTPException:
 
 def _explain(error: Exception) -> str:
     # The error's own text may quote what users wrote.
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "pydantic" not in frame.filename]
-    place = (own or frames)[-1]
+    frames = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [place for place in frames if "pydantic" not in place]
     # A hostile client must not fill the log with invalid requests.
     level = logging.INFO if isinstance(error, ValidationError) else logging.WARNING
-    what = f"{type(error).__name__} at {place.filename}:{place.lineno}"
+    what = f"{type(error).__name__} at {(own or frames)[-1]}"
     _logger.log(level, "Rejected a request: %s", what)
     if not isinstance(error, ValidationError):
         return "The request cannot be served"
@@ -111,4 +105,4 @@ def _explain(error: Exception) -> str:
         f"{one['type']} at {'.'.join(map(str, one['loc'])) or 'the request'}"
         for one in error.errors()
     ]
-    return f"Not valid: {show(', '.join(wrong))}"
+    return f"Invalid request: {show(', '.join(wrong))}"

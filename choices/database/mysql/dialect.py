@@ -56,8 +56,8 @@ def parse_url(url: str) -> Target:
     hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in named.split(",")]
     if parts.fragment or not database or not all(hosts):
         raise ValueError(
-            f"The URL cannot be read; write {_EXAMPLE}, and percent-encode what is special "
-            "in its parts"
+            f"The URL cannot be read; write {_EXAMPLE}, and percent-encode special "
+            "characters in its parts"
         )
     if unknown := sorted(options.keys() - _OPTIONS):
         raise ValueError(

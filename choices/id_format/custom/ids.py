@@ -19,12 +19,16 @@ from chatkit.types import ThreadMetadata
 {{ import_as(store_id_callable, "make_id") }}
 
 from .context import RequestContext
-from .errors import IdError
+from .errors import ChatStoreError
 from .keys import MAX_KEY_LENGTH, is_key
 {% if store_id_pattern %}
 
 _PATTERN = re.compile(r"{{ store_id_pattern }}")
 {% endif %}
+
+
+class IdError(ChatStoreError, ValueError):
+    """A new id could not be generated."""
 
 
 def new_id(kind: str, thread: ThreadMetadata | None, context: RequestContext) -> str:

@@ -11,7 +11,8 @@ import pytest
 from chat_store_tools import a_thread
 from chat_store_under_test import ChatStore, RequestContext
 
-from {{ store_module }} import IdError, ids
+from {{ store_module }} import ids
+from {{ store_module }}.ids import IdError
 
 
 def test_the_function_is_given_the_kind_the_thread_and_the_context(

@@ -22,10 +22,14 @@ from typing import Any, cast
 from chatkit.types import ThreadMetadata
 
 from .context import RequestContext, owner_id
-from .errors import IdError
+from .errors import ChatStoreError
 from .keys import prefix_of, read
 
 _COUNTS = "chat_store_id_counts"
+
+
+class IdError(ChatStoreError, ValueError):
+    """A new id could not be generated."""
 
 
 def request_id(key: str | None, body: bytes) -> str | None:

@@ -8,7 +8,8 @@ from chat_store_contexts import make_context
 from chat_store_tools import a_question, a_thread, async_test, id_bodies
 from chat_store_under_test import ChatStore, RequestContext
 
-from {{ store_module }} import IdError, ids
+from {{ store_module }} import ids
+from {{ store_module }}.ids import IdError
 
 
 def make_ids(store: ChatStore, context: RequestContext) -> list[str]:

@@ -35,7 +35,7 @@ _LACKING = {
     *("scram_server_key", "sslcertmode", "sslcompression", "sslcrldir"),
     *("sslkeylogfile", "sslsni", "tcp_user_timeout"),
 }
-_UNREADABLE = "asyncpg cannot read the URL: percent-encode what is special in its parts"
+_UNREADABLE = "asyncpg cannot read the URL: percent-encode the special characters in it"
 
 
 class DriverOptions(TypedDict, total=False):

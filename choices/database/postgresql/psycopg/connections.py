@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, TypedDict
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -41,6 +40,7 @@ class Connection:
 
     def __init__(self, raw: AsyncConnection[Any]) -> None:
         self.raw = raw
+        self.has_autocommit = raw.autocommit  # outside the call
 
     async def fetch(
         self, statement: str, params: Sequence[object] = ()
@@ -90,28 +90,25 @@ class Connections:
     ) -> None:
         if pool is not None and prepared_statements is not None:
             raise ValueError("prepared_statements cannot be used with pool")
-        self._url = url or ""
         self._size = size
         self._prepares = prepared_statements
         self._given = pool
         self._pool = pool
         try:
-            in_url = conninfo_to_dict(self._url)
+            in_url = conninfo_to_dict(url or "")
         except psycopg.ProgrammingError as error:
-            raise ValueError(_unreadable(self._url, str(error))) from None
-        defaults = {
+            raise ValueError(_unreadable(url or "", str(error))) from None
+        self._settings: dict[str, Any] = {
             "connect_timeout": max(2, round(timeout)),
             # Load balancers drop connections that are idle for some minutes.
             "keepalives_idle": 60,
             "keepalives_interval": 10,
             # Leaves a call whose connection was cut silently time to retry.
             "tcp_user_timeout": round(timeout * 500),
-        }
-        self._settings: dict[str, Any] = {
+            **in_url,
             "autocommit": True,  # a statement is one round trip, without BEGIN and COMMIT
             "client_encoding": "utf8",
             "prepare_threshold": None if prepared_statements is False else 5,
-            **{name: value for name, value in defaults.items() if name not in in_url},
         }
 
     async def open(self) -> None:
@@ -119,13 +116,12 @@ class Connections:
         if self._given is not None:
             return
         # The pool connects in the background, and does not report errors.
-        async with await AsyncConnection.connect(self._url, **self._settings) as first:
+        async with await AsyncConnection.connect(**self._settings) as first:
             [(pid,)] = await (await first.execute("SELECT pg_backend_pid()")).fetchall()
             # A pooler reports another process id than that of the server.
             if self._prepares is None and pid != first.info.backend_pid:
                 self._settings["prepare_threshold"] = None
         self._pool = AsyncConnectionPool[Any](
-            self._url,
             kwargs=self._settings,
             min_size=1,
             max_size=self._size,
@@ -148,13 +144,16 @@ class Connections:
             # After failed attempts to reconnect, the pool makes new ones only for new
             # callers, so this asks again.
             with suppress(PoolTimeout):
-                return Connection(await self._pool.getconn(_RETRY_INTERVAL))
+                connection = Connection(await self._pool.getconn(_RETRY_INTERVAL))
+                if not connection.has_autocommit:
+                    await connection.raw.set_autocommit(True)
+                return connection
 
     async def release(self, connection: Connection) -> None:
-        """Commit if the pool has begun a transaction, and return the connection."""
+        """Return a connection to the pool, with the pool's setting of autocommit."""
         assert self._pool is not None
-        if connection.raw.pgconn.transaction_status != TransactionStatus.IDLE:
-            await connection.raw.commit()
+        if not connection.has_autocommit:
+            await connection.raw.set_autocommit(False)
         await self._pool.putconn(connection.raw)
 
     async def discard(self, connection: Connection) -> None:
@@ -177,8 +176,8 @@ def _unreadable(url: str, message: str) -> str:
     if named and "@" not in url.partition("?")[2]:
         return f"libpq has no option {named[1]}: use libpq's names in the URL"
     return (
-        "libpq cannot read the URL: percent-encode what is special in its parts, "
-        "and use libpq's names for options"
+        "libpq cannot read the URL: percent-encode special characters in its "
+        "parts, and use libpq's names for options"
     )
 
 

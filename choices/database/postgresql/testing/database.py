@@ -69,6 +69,7 @@ kwargs = {"autocommit": False, "row_factory": dict_row} if arguments[1] == "othe
 async with AsyncConnectionPool(url, kwargs=kwargs, open=False) as pool:
     USE_POOL
     async with pool.connection() as connection:
+        assert not connection.autocommit
         cursor = await connection.execute("SELECT 1 AS one")
         assert await cursor.fetchall() == [{"one": 1} if kwargs else (1,)]
 """,

@@ -30,13 +30,9 @@ _SDK = f"openai-chatkit {version('openai-chatkit')}"  # read once: it opens a fi
 # adapters are of lists, since an adapter of a model would use the model's settings.
 _CONFIG = ConfigDict(ser_json_inf_nan="constants", defer_build=True)
 
-THREAD: TypeAdapter[list[ThreadMetadata]] = TypeAdapter(
-    list[ThreadMetadata], config=_CONFIG
-)
-ITEM: TypeAdapter[list[ThreadItem]] = TypeAdapter(list[ThreadItem], config=_CONFIG)
-ATTACHMENT: TypeAdapter[list[Attachment]] = TypeAdapter(
-    list[Attachment], config=_CONFIG
-)
+THREAD = TypeAdapter(list[ThreadMetadata], config=_CONFIG)
+ITEM = TypeAdapter(list[ThreadItem], config=_CONFIG)
+ATTACHMENT = TypeAdapter(list[Attachment], config=_CONFIG)
 
 # U+0000 is stored as U+FFFD, which replaces it in HTML, too: no database's JSON
 # functions can return U+0000 as text. A real U+FFFD is stored as its escape.
@@ -71,7 +67,7 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
     """
     if isinstance(value, WidgetItem) and _is_too_deep(value.widget):
         raise ValueError(
-            f"{name} cannot be stored: its widget has more than {_MAX_WIDGET_DEPTH} levels"
+            f"{name} cannot be stored: its widget is more than {_MAX_WIDGET_DEPTH} levels deep"
         )
     try:
         payload = _dump_readable(adapter, value)
@@ -88,6 +84,16 @@ def dump(adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
     if _has_constants(payload):
         raise ValueError(f"{name} cannot be stored: NaN and infinity are not JSON")
     return stored
+
+
+def require_size(payload: str, max_item_bytes: int, name: str) -> None:
+    """Raise a ValueError if a payload is too large."""
+    size = len(payload.encode())
+    if size > max_item_bytes:
+        raise ValueError(
+            f"{name} cannot be stored: its JSON has {size} bytes, and max_item_bytes is "
+            f"{max_item_bytes}"
+        )
 
 
 def load(adapter: TypeAdapter[list[T]], payload: str, name: str) -> T:

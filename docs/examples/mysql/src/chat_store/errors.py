@@ -14,10 +14,6 @@ class OwnerError(ChatStoreError, ValueError):
     """The request context names no owner, or one that cannot be a key."""
 
 
-class IdError(ChatStoreError, ValueError):
-    """A new id could not be generated."""
-
-
 class StoreClosedError(ChatStoreError, RuntimeError):
     """The Store is not open, or was opened in another event loop."""
 

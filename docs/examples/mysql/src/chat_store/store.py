@@ -7,6 +7,7 @@ To extend them, subclass ChatStore in your own module.
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -40,10 +41,10 @@ class ChatStore(Store[RequestContext]):
 
     Every method reads and changes only rows of `owner_id(context)`; a context without
     an owner raises `OwnerError`. Loading a row that is missing or belongs to another
-    owner raises `NotFoundError`; deleting it does nothing. Arguments are not changed.
-    A `ValueError` is raised for an id that is not a key (see `keys.py`), and for
-    content that is not JSON or is too large. Every method that uses the database can
-    raise `DatabaseError`.
+    owner raises `NotFoundError`; deleting it does nothing. Loading a row that does not
+    validate raises `UnreadableError`. A `ValueError` is raised for an id that is not a
+    key (see `keys.py`), and for content that is not JSON or is too large. Every method
+    that uses the database can raise `DatabaseError`. Arguments are not changed.
 
     Args:
         url: The database's URL; by default the environment variable CHAT_STORE_URL.
@@ -78,8 +79,8 @@ class ChatStore(Store[RequestContext]):
             ("max_item_bytes", max_item_bytes),
             ("write_timeout", write_timeout),
         ):
-            if not value > 0:
-                raise ValueError(f"{name} must be more than 0, not {value}")
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be finite and more than 0, not {value}")
         self._id = uuid4()
         self._database = Database(
             url or os.environ.get("CHAT_STORE_URL", ""), **options
@@ -136,10 +137,10 @@ class ChatStore(Store[RequestContext]):
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         try:
-            await self._writes.wait_for_last(closer)
-            self._is_open = False
-            await self._writes.drain()
-            await self._exit.aclose()
+            async with self._exit:  # disconnects, even if this task is cancelled
+                await self._writes.wait_for_last(closer)
+                self._is_open = False
+                await self._writes.drain()
         finally:
             self._is_open = False
             self._closing = None
@@ -223,11 +224,7 @@ class ChatStore(Store[RequestContext]):
     async def load_thread(
         self, thread_id: str, context: RequestContext
     ) -> ThreadMetadata:
-        """Load a thread's metadata.
-
-        Raises:
-            UnreadableError: The row does not validate.
-        """
+        """Load a thread's metadata."""
         owner = owner_id(context)
         name = f"Thread {show(thread_id)}"
         rows = await self._read(owner, statements.LOAD_THREAD, owner, thread_id)
@@ -258,7 +255,15 @@ class ChatStore(Store[RequestContext]):
         key = self._key(owner, thread.id)
         snapshot = merge.recall(thread, key)
         self._begin_call()
-        save = merge.save(self._database, thread, snapshot, key, created_at, payload)
+        save = merge.save(
+            self._database,
+            thread,
+            snapshot,
+            key,
+            created_at,
+            payload,
+            self._max_item_bytes,
+        )
         if not await self._writes.run(save):
             raise NotFoundError(f"{name} not found")
 
@@ -301,8 +306,10 @@ class ChatStore(Store[RequestContext]):
                 and await self._read(owner, statements.LOAD_THREAD, *scope)
             ):
                 raise NotFoundError(f"Item {show(after)} not found")
-        rows, last = await self._fill(rows, limit, statements.LOAD_ITEM, *scope)
-        items = codec.load_all(codec.ITEM, rows, "Item")
+        page, last = await self._fill(rows, limit, statements.LOAD_ITEM, *scope)
+        if rows and not page:  # all of them were deleted meanwhile
+            return await self.load_thread_items(thread_id, after, limit, order, context)
+        items = codec.load_all(codec.ITEM, page, "Item")
         return Page(data=items, has_more=last is not None, after=last)
 
     async def save_attachment(
@@ -318,11 +325,7 @@ class ChatStore(Store[RequestContext]):
     async def load_attachment(
         self, attachment_id: str, context: RequestContext
     ) -> Attachment:
-        """Load an attachment's row.
-
-        Raises:
-            UnreadableError: The row does not validate.
-        """
+        """Load an attachment's row."""
         owner = owner_id(context)
         name = f"Attachment {show(attachment_id)}"
         rows = await self._read(owner, statements.LOAD_ATTACHMENT, owner, attachment_id)
@@ -340,13 +343,9 @@ class ChatStore(Store[RequestContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
-        """Load a page of the owner's threads; arguments as for `load_thread_items`.
+        """Load a page of the owner's threads; see `load_thread_items`.
 
         `after` may be a thread that was deleted meanwhile.
-
-        Raises:
-            NotFoundError: The owner has no thread `after`.
-            ValueError: `limit` or `order` is invalid.
         """
         limit, share = self._page_size(limit, order)
         owner = owner_id(context)
@@ -360,9 +359,11 @@ class ChatStore(Store[RequestContext]):
                 owner, statements.FIND_THREAD, owner, after
             ):
                 raise NotFoundError(f"Thread {show(after)} not found")
-        rows, last = await self._fill(rows, limit, statements.LOAD_THREAD, owner)
-        threads = codec.load_all(codec.THREAD, rows, "Thread")
-        payloads = dict(rows)
+        page, last = await self._fill(rows, limit, statements.LOAD_THREAD, owner)
+        if rows and not page:  # all of them were deleted meanwhile
+            return await self.load_threads(limit, after, order, context)
+        threads = codec.load_all(codec.THREAD, page, "Thread")
+        payloads = dict(page)
         for thread in threads:
             if thread.id in payloads:  # or the row was edited by hand
                 self._remember(thread, owner, payloads[thread.id])
@@ -399,11 +400,7 @@ class ChatStore(Store[RequestContext]):
     async def load_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> ThreadItem:
-        """Load an item of a thread.
-
-        Raises:
-            UnreadableError: The row does not validate.
-        """
+        """Load an item of a thread."""
         owner = owner_id(context)
         name = f"Item {show(item_id)}"
         rows = await self._read(owner, statements.LOAD_ITEM, owner, thread_id, item_id)
@@ -470,7 +467,7 @@ class ChatStore(Store[RequestContext]):
         if self._opened_in != (asyncio.get_running_loop(), os.getpid()):
             raise StoreClosedError(
                 "The ChatStore was opened in another event loop, or before this process was "
-                "forked: open one in each process and loop, as in a lifespan."
+                "forked: open one in each process and event loop."
             )
 
     async def _fill(
@@ -499,12 +496,7 @@ class ChatStore(Store[RequestContext]):
 
     def _dump(self, adapter: TypeAdapter[list[T]], value: T, name: str) -> str:
         payload = codec.dump(adapter, value, name)
-        size = len(payload.encode())
-        if size > self._max_item_bytes:
-            raise ValueError(
-                f"{name} cannot be stored: its JSON has {size} bytes, and max_item_bytes "
-                f"is {self._max_item_bytes}"
-            )
+        codec.require_size(payload, self._max_item_bytes, name)
         return payload
 
     def _page_size(self, limit: int, order: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ twice, which is safe: every write can be repeated, and the last one wins.
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, Unpack
 from weakref import WeakValueDictionary
@@ -66,8 +66,8 @@ class Database:
             ("pool_timeout", pool_timeout),
             ("statement_timeout", statement_timeout),
         ):
-            if not value > 0:
-                raise ValueError(f"{name} must be more than 0, not {value}")
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be finite and more than 0, not {value}")
         if connections is None:
             target = None if options.get("pool") else dialect.parse_url(url)
             connections = Connections(target, pool_size, pool_timeout, **options)
@@ -77,9 +77,9 @@ class Database:
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
         self._no_connection = (
-            f"No connection became free within {pool_timeout:g} s: all of them (pool_size "
-            f"is {pool_size}) are busy, perhaps for the same owner, or the server cannot "
-            "be reached."
+            f"No connection became available within {pool_timeout:g} s: all of them "
+            f"(pool_size={pool_size}) are in use, possibly by one owner, or the server "
+            "cannot be reached."
         )
         self._no_answer = f"The server did not answer within {statement_timeout:g} s."
         self._reads: set[asyncio.Task[Any]] = set()
@@ -124,10 +124,7 @@ class Database:
             DatabaseError: The server cannot be reached, or rejected the statement.
         """
 
-        def fetch(connection: Connection) -> Coroutine[Any, Any, list[tuple[Any, ...]]]:
-            return connection.fetch(statement, params)
-
-        call = self._call(fetch, self._statement_timeout, owner)
+        call = self._call(lambda connection: connection.fetch(statement, params), owner)
         task = asyncio.create_task(call)
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)
@@ -139,8 +136,7 @@ class Database:
         Returns:
             The number of rows changed, once the server has committed.
         """
-        execute = partial(_execute, steps)
-        return await self._call(execute, self._statement_timeout, owner)
+        return await self._call(partial(_execute, steps), owner)
 
     async def applied_migrations(self) -> dict[int, int]:
         """Return the applied versions, each with the oldest code that it supports."""
@@ -150,21 +146,23 @@ class Database:
 
     async def is_exposed(self) -> bool:
         """Return whether data crosses a network without TLS."""
-        return await self._call(dialect.is_exposed, self._statement_timeout)
+        return await self._call(dialect.is_exposed)
 
     async def apply(self, migration: Migration) -> bool:
         """Apply and record a migration; False if another process has done it."""
         apply = partial(dialect.apply, migration)
-        while (applied := await self._call(apply, None)) is None:
+        while (applied := await self._call(apply, has_limit=False)) is None:
             await asyncio.sleep(0.05)  # another process is migrating
         return applied
 
     async def _call(
         self,
         action: Callable[[Connection], Awaitable[T]],
-        seconds: float | None,
         owner: str = "",
+        *,
+        has_limit: bool = True,
     ) -> T:
+        seconds = self._statement_timeout if has_limit else None
         return await self._retry(partial(self._attempt, action, seconds, owner))
 
     async def _retry(self, attempt: Callable[[float], Awaitable[T]]) -> T:

@@ -10,6 +10,7 @@ wins.
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -58,6 +59,7 @@ async def save(
     key: Key,
     created_at: datetime,
     payload: str,
+    max_item_bytes: int,
 ) -> bool:
     """Save a thread, and attach a snapshot of its new state.
 
@@ -66,10 +68,14 @@ async def save(
 
     Returns:
         False if the thread was deleted.
+
+    Raises:
+        ValueError: The row would exceed `max_item_bytes` with the changes of others.
     """
     _, owner, thread_id = key
+    update = partial(_update, database, created_at, payload, max_item_bytes)
     if snapshot is not None:
-        row = await _update(database, snapshot, created_at, payload)
+        row = await update(snapshot)
         if row is None:
             return False
     else:
@@ -78,8 +84,7 @@ async def save(
         row = None
         if isinstance(thread, Thread) and payload != empty:
             # The SDK creates this object for a new thread, and saves an empty copy.
-            created = Snapshot(key, empty, empty)
-            row = await _update(database, created, created_at, payload)
+            row = await update(Snapshot(key, empty, empty))
         if row is None:
             params = (owner, thread_id, created_at, payload, payload == empty)
             if not await database.write((statements.SAVE_THREAD, params), owner=owner):
@@ -90,7 +95,11 @@ async def save(
 
 
 async def _update(
-    database: Database, snapshot: Snapshot, created_at: datetime, payload: str
+    database: Database,
+    created_at: datetime,
+    payload: str,
+    max_item_bytes: int,
+    snapshot: Snapshot,
 ) -> str | None:
     # Returns the row's new payload, or None if there is no row.
     _, owner, thread_id = snapshot.key
@@ -100,6 +109,7 @@ async def _update(
         own = codec.dump(codec.THREAD, codec.load(codec.THREAD, row, name), name)
     for _ in range(_MAX_TRIES):
         merged = merge(row, own, payload)
+        codec.require_size(merged, max_item_bytes, name)
         # One round trip, unless a concurrent update came first.
         params = (merged, created_at, owner, thread_id, row)
         if await database.write((statements.UPDATE_THREAD, params), owner=owner):

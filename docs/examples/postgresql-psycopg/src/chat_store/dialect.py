@@ -57,7 +57,7 @@ def describe(error: Exception) -> DatabaseError:
     """Convert a driver's error, without values and passwords."""
     state = sqlstate(error)
     if state in _TIMEOUT:
-        return DatabaseTimeoutError(f"PostgreSQL gave up: {message(error)}")
+        return DatabaseTimeoutError(f"PostgreSQL timed out: {message(error)}")
     if state.startswith(_UNREACHABLE):
         return DatabaseError(f"PostgreSQL cannot be reached: {message(error)}")
     if state.startswith(_MAY_QUOTE_VALUES):
@@ -91,21 +91,17 @@ async def apply(migration: Migration, connection: Connection) -> bool | None:
             f"The database is encoded in {encoding}, which cannot hold every text. "
             "Create it again: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
-    if migration.is_outside:
-        return await _apply_outside(migration, connection)
-    async with connection.transaction():
-        [(is_locked,)] = await connection.fetch(statements.LOCK_FOR_TRANSACTION)
-        if not is_locked:
-            return None
-        return await _apply_locked(migration, [migration.sql], connection)
-
-
-async def _apply_outside(migration: Migration, connection: Connection) -> bool | None:
+    if not migration.is_outside:
+        async with connection.transaction():
+            [(is_locked,)] = await connection.fetch(statements.LOCK_FOR_TRANSACTION)
+            if not is_locked:
+                return None
+            return await _apply_locked(migration, [migration.sql], connection)
     [(is_locked,)] = await connection.fetch(statements.LOCK)
     if not is_locked:
         return None
-    # Statements that are sent together would form one transaction.
     try:
+        # One by one: statements that are sent together form one transaction.
         return await _apply_locked(migration, split(migration.sql), connection)
     finally:
         await connection.fetch(statements.UNLOCK)
@@ -141,4 +137,6 @@ def _split_url(url: str, schemes: Sequence[str], example: str) -> SplitResult:
             f"This ChatStore was rendered for {schemes[-1]} and cannot use {given}; "
             f"write {example}"
         )
+    if not url.strip()[len(parts.scheme) :].startswith("://"):
+        raise ValueError(f"The URL cannot be read; write {example}")
     return parts

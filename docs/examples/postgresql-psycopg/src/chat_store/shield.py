@@ -112,4 +112,4 @@ async def finish(task: asyncio.Task[T], timeout: float | None = None) -> T:
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("A write failed after its caller had gone: %s", error)
+        logger.error("A write failed after its caller stopped waiting: %s", error)

@@ -42,9 +42,6 @@ async def stream_agent_response(
         context: The AgentContext of the turn; its Store generates the ids.
         result: The streamed run.
         converter: Passed to the SDK's function; None for the SDK's default.
-
-    Yields:
-        The SDK's events, changed by `with_real_ids`.
     """
     # In the SDK, this function's AgentContext lacks its type parameter.
     events = chatkit_agents.stream_agent_response(  # pyright: ignore[reportUnknownMemberType]
@@ -65,10 +62,6 @@ async def with_real_ids(
     Args:
         events: The events of one turn, in order. They are not changed.
         context: The AgentContext of the turn; its Store generates the ids.
-
-    Yields:
-        The events. The Added, Updated, Done, Replaced and Removed events of a message
-        have the same id, which no other message has.
     """
     real_ids: dict[str, str] = {}  # by the model's ids
     mended: list[str] = []  # real ids of items that had an unusable id

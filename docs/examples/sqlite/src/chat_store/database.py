@@ -7,6 +7,7 @@ may share a file on a local disk. The first migration creates it.
 """
 
 import asyncio
+import math
 import os
 import sqlite3
 import threading
@@ -62,8 +63,8 @@ class Database:
         synchronous: Literal["full", "normal"] = "full",
     ) -> None:
         for name, value in (("pool_size", pool_size), ("pool_timeout", pool_timeout)):
-            if not value > 0:
-                raise ValueError(f"{name} must be more than 0, not {value}")
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be finite and more than 0, not {value}")
         if synchronous not in ("full", "normal"):
             raise ValueError(
                 f"synchronous must be 'full' or 'normal', not {synchronous!r}"
@@ -111,7 +112,7 @@ class Database:
             owner: The owner who makes the call; empty for maintenance.
 
         Raises:
-            DatabaseTimeoutError: No thread became free in time.
+            DatabaseTimeoutError: No thread became available in time.
             DatabaseError: The file cannot be used, or SQLite rejected the statement.
         """
         fetch = partial(_fetch, statement, _bind(params))
@@ -172,7 +173,7 @@ class Database:
                 return await call
         except TimeoutError:
             raise DatabaseTimeoutError(
-                f"No thread became free within {self._timeout:g} s: reads arrive faster "
+                f"No thread became available within {self._timeout:g} s: reads arrive faster "
                 "than they end, or the disk hangs."
             ) from None
         except (sqlite3.Error, OSError) as error:
@@ -296,4 +297,6 @@ def _split_url(url: str, schemes: Sequence[str], example: str) -> SplitResult:
             f"This ChatStore was rendered for {schemes[-1]} and cannot use {given}; "
             f"write {example}"
         )
+    if not url.strip()[len(parts.scheme) :].startswith("://"):
+        raise ValueError(f"The URL cannot be read; write {example}")
     return parts

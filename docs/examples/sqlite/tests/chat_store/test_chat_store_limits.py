@@ -94,6 +94,20 @@ async def test_R42_a_row_that_is_too_large_is_refused_without_a_statement(
         await small.add_thread_item("thr_1", a_message(text="x" * 500), alice)
 
 
+@async_test
+async def test_R42_a_row_that_several_callers_change_is_not_too_large(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await store.save_thread(a_thread(), alice)
+    async with ChatStore(probe.url, max_item_bytes=1_000) as small:
+        one, other = [await small.load_thread("thr_1", alice) for _ in range(2)]
+        one.metadata["one"] = other.metadata["other"] = "x" * 500
+        await small.save_thread(one, alice)
+        with pytest.raises(ValueError, match=r"max_item_bytes\b.*1000"):
+            await small.save_thread(other, alice)
+        assert await small.load_thread("thr_1", alice) == one
+
+
 # --- R43: no content costs much more than plain text
 
 SIZE = 200_000

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from chat_store_adapter import only_own
@@ -208,6 +208,32 @@ async def test_R18_rows_saved_while_paging_do_not_repeat_or_hide_others(
     assert turn > 1
     assert [row_id for row_id in seen if row_id in ids] == in_order(ids, order)
     assert len(set(seen)) == len(seen)
+
+
+@only_own
+@async_test
+async def test_R18_rows_that_are_deleted_while_they_are_read_do_not_end_the_list(
+    rows: Items, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await rows.fill(4)
+    async with (
+        ChatStore(probe.url, max_page_bytes=1) as small,
+        small.connected() as database,
+    ):
+        read = database.read
+
+        async def read_and_delete(*params: Any, **options: Any) -> Any:
+            found = await read(*params, **options)
+            monkeypatch.undo()
+            for row_id in ids[:2]:
+                await rows.delete(row_id)
+            return found
+
+        rows.store = small
+        monkeypatch.setattr(database, "read", read_and_delete)
+        page = await rows.page(limit=2)
+        assert ids_of(page) == ids[2:3]
+        assert page.has_more
 
 
 # --- R19: has_more and after are exact

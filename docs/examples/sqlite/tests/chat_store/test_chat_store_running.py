@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Generator
@@ -245,8 +246,10 @@ async def test_R33_calls_that_wait_for_an_exhausted_pool_time_out(
         {"max_page_bytes": 0},
         {"max_item_bytes": 0},
         {"write_timeout": 0},
+        {"write_timeout": math.inf},
         {"pool_size": 0},
         {"pool_timeout": 0},
+        {"pool_timeout": math.inf},
         {"no_such_option": 1},
         *Probe.BAD_OPTIONS,
     ],
@@ -584,6 +587,14 @@ def test_R39_the_password_of_the_url_is_never_printed(
             assert password not in printed
 
 
+@only_own
+@pytest.mark.parametrize("rest", [":chat", ":/chat", ":/localhost/chat"])
+def test_R39_a_url_without_two_slashes_is_refused(probe: Probe, rest: str) -> None:
+    scheme = probe.url.partition(":")[0]
+    with pytest.raises(ValueError, match="The URL cannot be read"):
+        ChatStore(scheme + rest)
+
+
 async def failure_of(call: Any) -> str:
     """Return all that can be printed of the error that a call ends with."""
     try:
@@ -734,6 +745,28 @@ async def test_R40_closing_does_not_wait_where_nothing_is_left_to_write(
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "sleep", no_waiting)
         await store.close()
+
+
+@only_own
+@async_test
+async def test_R40_closing_that_is_cancelled_with_its_event_loop_disconnects(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    async def stream() -> None:
+        await store.save_thread(a_thread(), alice)
+        await asyncio.sleep(60)
+
+    streaming = asyncio.create_task(stream())  # so that closing waits
+    await eventually(lambda: count_rows(probe, "chatkit_threads"))
+    others = asyncio.all_tasks()
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0.05)
+    for task in asyncio.all_tasks() - others:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    streaming.cancel()
+    await eventually(lambda: probe.count_connections(store) == 0)
 
 
 @only_own
