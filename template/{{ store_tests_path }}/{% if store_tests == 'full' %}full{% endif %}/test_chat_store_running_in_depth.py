@@ -405,6 +405,18 @@ async def test_R40_close_waits_only_briefly_for_a_task_that_keeps_running(
 async def test_R40_closing_goes_on_although_its_caller_is_cancelled(
     store: ChatStore, alice: RequestContext, probe: Probe
 ) -> None:
+    is_streaming = asyncio.Event()
+
+    async def stream() -> None:
+        await store.load_threads(1, None, "asc", alice)
+        is_streaming.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await store.save_thread(a_thread("thr_2"), alice)
+
+    streaming = asyncio.ensure_future(stream())
+    await is_streaming.wait()
     with probe.locked():
         write = asyncio.ensure_future(store.save_thread(a_thread(), alice))
         await asyncio.sleep(0)
@@ -412,12 +424,14 @@ async def test_R40_closing_goes_on_although_its_caller_is_cancelled(
         await asyncio.sleep(0.01)
         closing.cancel()
         await asyncio.sleep(0.01)
+    await finish(write)
+    streaming.cancel()
     with pytest.raises(asyncio.CancelledError):
         await finish(closing)
-    await finish(write)
     await eventually(lambda: probe.count_connections(store) == 0)
     await finish(store.open())
-    assert await finish(store.load_thread("thr_1", alice)) == a_thread()
+    for thread_id in ("thr_1", "thr_2"):
+        assert (await finish(store.load_thread(thread_id, alice))).id == thread_id
 
 
 @only_own

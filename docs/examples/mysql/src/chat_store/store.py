@@ -138,11 +138,12 @@ class ChatStore(Store[RequestContext]):
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         try:
             async with self._exit:  # disconnects, even if this task is cancelled
-                await self._writes.wait_for_last(closer)
-                self._is_open = False
+                try:
+                    await self._writes.wait_for_last(closer)
+                finally:
+                    self._is_open = False
                 await self._writes.drain()
         finally:
-            self._is_open = False
             self._closing = None
 
     async def __aenter__(self) -> Self:
