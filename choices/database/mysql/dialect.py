@@ -48,10 +48,17 @@ def parse_url(url: str) -> Target:
     """Read a URL, or raise a ValueError."""
     schemes = ("mysql", "mariadb", f"mariadb+{DRIVER}", f"mysql+{DRIVER}")
     parts = _split_url(url, schemes, _EXAMPLE)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(pairs)
+    if len(options) < len(pairs) or not all(options.values()):
+        raise ValueError("An option of the URL has no value, or is given twice")
     socket = options.get("unix_socket")
     database = unquote(parts.path.removeprefix("/"))
     account, _, named = parts.netloc.rpartition("@")
+    if socket and named not in ("", "localhost"):
+        raise ValueError("The URL has both a host and unix_socket: leave one out")
+    if socket:
+        named = "localhost"
     user, _, password = account.partition(":")
     hosts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::(\d+))?", it) for it in named.split(",")]
     if parts.fragment or not database or not all(hosts):
@@ -64,6 +71,8 @@ def parse_url(url: str) -> Target:
             f"The URL has the option {unknown[0]!r}; known are {', '.join(_OPTIONS)}"
         )
     places = tuple((it[1].strip("[]"), int(it[2] or 3306)) for it in hosts if it)
+    if not all(0 < port < 65536 for _, port in places):
+        raise ValueError("A port of the URL is not from 1 to 65535")
     is_here = socket is not None or all(_is_this_machine(host) for host, _ in places)
     tls = options.get("tls", "off" if is_here else "preferred")
     return Target(

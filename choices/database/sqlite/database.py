@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar
@@ -246,11 +247,10 @@ def _list_migrations(connection: sqlite3.Connection) -> dict[int, int]:
 
 
 def _create(path: str) -> None:
-    if not os.path.exists(path):
-        # SQLite would lose its locks if other code opened and closed the file. The file
-        # will contain users' text, so only its owner may read it.
-        sqlite3.connect(path).close()
-        os.chmod(path, 0o600)
+    # The file will contain users' text, so only its owner may read it. Closing an older
+    # file would lose the locks that SQLite has on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _apply(

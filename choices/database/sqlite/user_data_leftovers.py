@@ -32,13 +32,14 @@ async def remove_leftovers(database: Database) -> None:
 
 
 def _rewrite(path: str) -> None:
-    give_up = time.monotonic() + _PATIENCE
     with closing(sqlite3.connect(path, _PATIENCE, isolation_level=None)) as connection:
         try:
             connection.execute("VACUUM")
-            is_busy = True
-            while is_busy and time.monotonic() < give_up:
+            give_up = time.monotonic() + _PATIENCE
+            while True:
                 [(is_busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if not is_busy or time.monotonic() > give_up:
+                    break
         except sqlite3.Error as error:
             if code(error) != sqlite3.SQLITE_BUSY:
                 raise DatabaseError(

@@ -26,7 +26,7 @@ def main() -> int:
             sweep(
                 ChatStore(arguments.url),
                 Files(arguments.files),
-                older_than=timedelta(hours=arguments.hours),
+                older_than=arguments.hours,
                 dry_run=arguments.dry_run,
                 force=arguments.force,
             )
@@ -64,8 +64,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--hours",
-        type=float,
-        default=24.0,
+        type=_hours,
+        default=timedelta(days=1),
         help="minimum age in hours, at least 1; by default 24",
     )
     command.add_argument(
@@ -77,6 +77,13 @@ def _make_parser() -> argparse.ArgumentParser:
         help="delete files even if most of them have no row in the database",
     )
     return parser
+
+
+def _hours(text: str) -> timedelta:
+    try:
+        return timedelta(hours=float(text))
+    except (OverflowError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of hours") from None
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import url2pathname
 
 import obstore
@@ -62,11 +62,14 @@ class Files:
     """
 
     def __init__(self, url: str | None = None, **options: Any) -> None:
-        url = url or os.environ.get("CHAT_STORE_FILES", "")
+        url = (url or os.environ.get("CHAT_STORE_FILES", "")).strip()
         self._directory: Path | None = None
         try:
-            if url.startswith("file:"):
-                self._directory = Path(url2pathname(urlsplit(url).path))
+            parts = _split(url)
+            if parts.scheme == "file":
+                if options or not parts.path.startswith("/"):
+                    raise ValueError("file: takes an absolute path, and no options")
+                self._directory = Path(url2pathname(parts.path))
                 # Private, since obstore creates files that everyone can read.
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store: ObjectStore = from_url(url, **options)
@@ -190,6 +193,17 @@ def is_place(text: object) -> bool:
 def new_name() -> str:
     """Return a unique name for a file."""
     return secrets.token_hex(8)
+
+
+def _split(url: str) -> SplitResult:
+    # What obstore would ignore is refused. Errors never show a password.
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.password is None and not parts.query and not parts.fragment:
+            return parts
+    raise ValueError(
+        "the URL has a name and password, a query or a fragment; give options as arguments"
+    )
 
 
 @contextmanager

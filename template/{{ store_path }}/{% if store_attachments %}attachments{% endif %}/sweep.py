@@ -55,7 +55,11 @@ async def sweep(
     """
     if older_than < timedelta(hours=1):
         raise ValueError(f"older_than must be at least an hour, not {older_than}")
-    before = datetime.now(UTC) - older_than
+    try:
+        before = datetime.now(UTC) - older_than
+        after = before - _WINDOW
+    except OverflowError:
+        raise ValueError(f"{older_than} ago is before the year 1") from None
     done = Swept()
 
     async def delete_files(
@@ -65,7 +69,7 @@ async def sweep(
 
     async with store.connected() as database:
         await require_current(database)
-        found = await files.places(before - _WINDOW, before)
+        found = await files.places(after, before)
         orphans = set(found)
         async for _, _, data in old_attachments(database, _ANY_TIME):
             orphans.discard(str(metadata_of(data).get("place")))

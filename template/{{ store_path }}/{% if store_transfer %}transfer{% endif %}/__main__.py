@@ -80,10 +80,7 @@ def _open(name: str, is_export: bool) -> IO[bytes]:
 
     def open_private(path: str, flags: int) -> int:
         flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        opened = os.open(path, flags, 0o600)
-        if hasattr(os, "fchmod"):  # the file may already exist
-            os.fchmod(opened, 0o600)
-        return opened
+        return os.open(path, flags, 0o600)
 
     return open(name, "r+b", opener=open_private)
 

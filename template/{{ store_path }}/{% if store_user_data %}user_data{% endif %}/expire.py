@@ -68,6 +68,8 @@ async def expire(
     if uploads_after < timedelta(hours=1):
         raise ValueError(f"uploads_after must be at least an hour, not {uploads_after}")
     now = datetime.now(UTC)
+    uploads_before = _ago(now, uploads_after)
+    threads_before = now if threads_after is None else _ago(now, threads_after)
     done = Expired()
 
     def report() -> None:
@@ -76,9 +78,8 @@ async def expire(
 
     async with connected(store) as database:
         if threads_after is not None:
-            await _threads(database, _ago(now, threads_after), done, dry_run, report)
-        limit = _ago(now, uploads_after)
-        unshown = delete_unshown(database, limit, delete_file, dry_run=dry_run)
+            await _threads(database, threads_before, done, dry_run, report)
+        unshown = delete_unshown(database, uploads_before, delete_file, dry_run=dry_run)
         async for _ in unshown:
             done.attachments += 1
             report()

@@ -179,7 +179,7 @@ def _escaped(text: str) -> str:
 
 def _without_tags(line: str) -> str:
     # Messages may contain Markdown, but HTML in them must not run when it is displayed.
-    return re.sub(r"<(?=[A-Za-z/!?])", r"\\<", line)
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
 
 
 def _shown(time: datetime) -> str:

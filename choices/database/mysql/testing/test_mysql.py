@@ -21,6 +21,7 @@ from devtools.rendered import (
     check_items,
     finish_script,
     import_rendered,
+    imported,
     migrated,
     reads,
     run_command,
@@ -551,3 +552,55 @@ def test_no_default_of_the_server_changes_what_the_store_does(project: Path, ser
         run_script(project, IN_SPITE_OF_DEFAULTS, url)
         engines = "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = "
         assert query(url, f"{engines}DATABASE()") == [("InnoDB",)]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://chat@db.example.com/chat?unix_socket=", "no value"),
+        ("mysql://chat@db.example.com/chat?tls=verify&tls_ca=", "no value"),
+        ("mysql://chat@db.example.com/chat?tls=verify&tls=off", "given twice"),
+        ("mysql://chat@db.example.com/chat?unix_socket=/run/m.sock", "both a host"),
+        ("mysql://chat@db.example.com:0/chat", "port"),
+        ("mysql://chat@a:3306,b:99999/chat", "port"),
+    ],
+)
+def test_a_part_of_the_url_that_would_be_ignored_is_refused(
+    project: Path, url: str, words: str
+) -> None:
+    with (
+        imported(project, "chat_store.dialect") as dialect,
+        pytest.raises(ValueError, match=words),
+    ):
+        dialect.parse_url(url)
+
+
+def test_a_socket_needs_no_host(project: Path) -> None:
+    with imported(project, "chat_store.dialect") as dialect:
+        for host in ("", "localhost"):
+            target = dialect.parse_url(f"mysql://chat@{host}/chat?unix_socket=/run/m.sock")
+            assert target.socket == "/run/m.sock"
+
+
+IN_UTF8MB3 = """
+from urllib.parse import urlsplit
+
+import asyncmy
+
+parts = urlsplit(url)
+pool = await asyncmy.create_pool(
+    host=parts.hostname,
+    port=parts.port,
+    user=parts.username,
+    password=parts.password,
+    database=parts.path[1:],
+    charset="utf8",
+)
+print(await fails(open_and_close(pool=pool)))
+pool.close()
+await pool.wait_closed()
+"""
+
+
+def test_a_pool_that_cannot_carry_every_character_is_refused(project: Path, url: str) -> None:
+    assert "charset='utf8mb4'" in run_script(project, IN_UTF8MB3, url)

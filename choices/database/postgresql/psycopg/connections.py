@@ -90,25 +90,28 @@ class Connections:
     ) -> None:
         if pool is not None and prepared_statements is not None:
             raise ValueError("prepared_statements cannot be used with pool")
+        self._url = url or ""
         self._size = size
         self._prepares = prepared_statements
         self._given = pool
         self._pool = pool
         try:
-            in_url = conninfo_to_dict(url or "")
+            in_url = conninfo_to_dict(self._url)
         except psycopg.ProgrammingError as error:
-            raise ValueError(_unreadable(url or "", str(error))) from None
-        self._settings: dict[str, Any] = {
+            raise ValueError(_unreadable(self._url, str(error))) from None
+        defaults = {
             "connect_timeout": max(2, round(timeout)),
             # Load balancers drop connections that are idle for some minutes.
             "keepalives_idle": 60,
             "keepalives_interval": 10,
             # Leaves a call whose connection was cut silently time to retry.
             "tcp_user_timeout": round(timeout * 500),
-            **in_url,
+        }
+        self._settings: dict[str, Any] = {
             "autocommit": True,  # a statement is one round trip, without BEGIN and COMMIT
             "client_encoding": "utf8",
             "prepare_threshold": None if prepared_statements is False else 5,
+            **{name: value for name, value in defaults.items() if name not in in_url},
         }
 
     async def open(self) -> None:
@@ -116,12 +119,13 @@ class Connections:
         if self._given is not None:
             return
         # The pool connects in the background, and does not report errors.
-        async with await AsyncConnection.connect(**self._settings) as first:
+        async with await AsyncConnection.connect(self._url, **self._settings) as first:
             [(pid,)] = await (await first.execute("SELECT pg_backend_pid()")).fetchall()
             # A pooler reports another process id than that of the server.
             if self._prepares is None and pid != first.info.backend_pid:
                 self._settings["prepare_threshold"] = None
         self._pool = AsyncConnectionPool[Any](
+            self._url,
             kwargs=self._settings,
             min_size=1,
             max_size=self._size,

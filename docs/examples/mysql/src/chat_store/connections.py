@@ -29,8 +29,9 @@ DRIVER_ERRORS = (asyncmy.errors.MySQLError, OSError, EOFError)
 _CONNECTION_LOST = 2013
 _NOT_READY = 1047
 _READ_ONLY = 1836
-_REFUSED = (1048, "Column 'saves' cannot be null")
+_REFUSED = (1048,)  # "Column 'saves' cannot be null", in the server's language
 
+_CLOSING = 1.0  # seconds for closing a connection: with TLS, the server has to answer
 _MAX_IDLE = 200.0  # seconds: load balancers drop connections idle for some minutes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +75,8 @@ class Connection:
 
     async def set_up(self, lock_timeout: int) -> None:
         """Set up the session; a statement waits `lock_timeout` seconds for a lock."""
+        if self.raw.character_set_name() != "utf8mb4":
+            raise ValueError("Create the pool with charset='utf8mb4'")
         asked = "'max_allowed_packet', 'wsrep_on', 'read_only', 'innodb_read_only'"
         known = dict(
             await self.fetch(f"SHOW VARIABLES WHERE variable_name IN ({asked})")
@@ -117,7 +120,7 @@ class Connection:
         try:
             result = await self._execute(statement, params)
         except asyncmy.errors.MySQLError as error:
-            if error.args != _REFUSED:
+            if error.args[:1] != _REFUSED:
                 raise
             return 0
         return int(result.affected_rows)
@@ -197,9 +200,8 @@ class Connections:
 
     async def close(self) -> None:
         """Close the connections, except those of a given pool."""
-        while self._idle:
-            with contextlib.suppress(*DRIVER_ERRORS):  # the server may be gone
-                await self._idle.pop().raw.ensure_closed()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(_end, idle))
 
     async def acquire(self) -> Connection:
         """Wait for an idle connection, or open one, without a time limit."""
@@ -311,6 +313,12 @@ class Connections:
             raw.close()
             raise
         return connection
+
+
+async def _end(connection: Connection) -> None:
+    with contextlib.suppress(*DRIVER_ERRORS):  # the server may be gone
+        async with asyncio.timeout(_CLOSING):
+            await connection.raw.ensure_closed()
 
 
 def error_code(error: Exception) -> int:

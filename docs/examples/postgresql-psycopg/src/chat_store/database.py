@@ -11,7 +11,7 @@ twice, which is safe: every write can be repeated, and the last one wins.
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar, Unpack
 from weakref import WeakValueDictionary
@@ -124,7 +124,10 @@ class Database:
             DatabaseError: The server cannot be reached, or rejected the statement.
         """
 
-        call = self._call(lambda connection: connection.fetch(statement, params), owner)
+        def fetch(connection: Connection) -> Coroutine[Any, Any, list[tuple[Any, ...]]]:
+            return connection.fetch(statement, params)
+
+        call = self._call(fetch, self._statement_timeout, owner)
         task = asyncio.create_task(call)
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)
@@ -136,7 +139,8 @@ class Database:
         Returns:
             The number of rows changed, once the server has committed.
         """
-        return await self._call(partial(_execute, steps), owner)
+        execute = partial(_execute, steps)
+        return await self._call(execute, self._statement_timeout, owner)
 
     async def applied_migrations(self) -> dict[int, int]:
         """Return the applied versions, each with the oldest code that it supports."""
@@ -146,23 +150,21 @@ class Database:
 
     async def is_exposed(self) -> bool:
         """Return whether data crosses a network without TLS."""
-        return await self._call(dialect.is_exposed)
+        return await self._call(dialect.is_exposed, self._statement_timeout)
 
     async def apply(self, migration: Migration) -> bool:
         """Apply and record a migration; False if another process has done it."""
         apply = partial(dialect.apply, migration)
-        while (applied := await self._call(apply, has_limit=False)) is None:
+        while (applied := await self._call(apply, None)) is None:
             await asyncio.sleep(0.05)  # another process is migrating
         return applied
 
     async def _call(
         self,
         action: Callable[[Connection], Awaitable[T]],
+        seconds: float | None,
         owner: str = "",
-        *,
-        has_limit: bool = True,
     ) -> T:
-        seconds = self._statement_timeout if has_limit else None
         return await self._retry(partial(self._attempt, action, seconds, owner))
 
     async def _retry(self, attempt: Callable[[float], Awaitable[T]]) -> T:
