@@ -250,7 +250,8 @@ def _create(path: str) -> None:
     # The file will contain users' text, so only its owner may read it. Closing an older
     # file would lose the locks that SQLite has on it.
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+        os.close(os.open(os.path.realpath(path), flags, 0o600))
 
 
 def _apply(

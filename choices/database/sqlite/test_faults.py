@@ -82,6 +82,23 @@ async def test_R34_a_file_that_is_no_database_is_an_error_that_names_it(
 
 
 @async_test
+async def test_R29_a_row_that_was_repaired_as_a_blob_is_read(
+    store: ChatStore, alice: RequestContext, probe: Probe
+) -> None:
+    await save_one_of_each(store, alice)
+    for table in ("threads", "items", "attachments"):
+        probe.execute(f"UPDATE chatkit_{table} SET data = CAST(data AS BLOB)")
+    [item] = await walk(store, alice)
+    assert await store.load_item("thr_1", item.id, alice) == item
+    assert len((await store.load_threads(9, None, "asc", alice)).data) == 1
+    assert await store.load_attachment("atc_1", alice)
+    thread = await store.load_thread("thr_1", alice)
+    thread.title = "another"
+    await store.save_thread(thread, alice)
+    assert await store.load_thread("thr_1", alice) == thread
+
+
+@async_test
 async def test_R35_a_full_disk_loses_nothing_that_was_acknowledged(
     store: ChatStore, alice: RequestContext
 ) -> None:

@@ -202,7 +202,8 @@ def _split(url: str) -> SplitResult:
         if parts.password is None and not parts.query and not parts.fragment:
             return parts
     raise ValueError(
-        "the URL has a name and password, a query or a fragment; give options as arguments"
+        "the URL cannot be read, or has a password, a query or a fragment; give "
+        "options as arguments"
     )
 
 

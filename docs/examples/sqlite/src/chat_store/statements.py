@@ -5,10 +5,11 @@ owner's rows (R12), except the purge of expired rows; the thread's row proves th
 of an item (R13). Parameters are in the order that `store.py` passes them. `created_at`
 and `deleted_at` are microseconds since 1970 in UTC. `position` numbers the rows of the
 same time in order of insertion (R17), which is safe, since SQLite has one writer.
+Payloads are cast to text: a row that was repaired with `readfile` has a BLOB.
 """
 
 LOAD_THREAD = """
-SELECT id, data FROM chatkit_threads
+SELECT id, CAST(data AS TEXT) FROM chatkit_threads
 WHERE owner_id = ? AND id = ? AND deleted_at IS NULL
 """
 
@@ -51,7 +52,7 @@ UPDATE_THREAD = """
 UPDATE chatkit_threads SET
     data = ?,
     newest_created_at = max(coalesce(newest_created_at, created_at), ?)
-WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND data = ?
+WHERE owner_id = ? AND id = ? AND deleted_at IS NULL AND CAST(data AS TEXT) = ?
 """
 
 
@@ -65,7 +66,7 @@ def _in_both_orders(page: str) -> dict[str, str]:
 # One extra row tells whether more rows follow (R19). A row larger than its share of the
 # page comes without its payload, which the Store then loads (R42).
 FIRST_ITEMS = _in_both_orders("""
-SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_items
+SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN CAST(data AS TEXT) END FROM chatkit_items
 WHERE owner_id = ? AND thread_id = ?
 ORDER BY created_at{desc}, position{desc} LIMIT ?
 """)
@@ -75,7 +76,7 @@ ORDER BY created_at{desc}, position{desc} LIMIT ?
 # value's type affinity, lets it use both columns of the index. If the page is empty,
 # the Store checks whether the cursor exists.
 NEXT_ITEMS = _in_both_orders("""
-SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN item.data END
+SELECT item.id, CASE WHEN length(CAST(item.data AS BLOB)) <= ? THEN CAST(item.data AS TEXT) END
 FROM chatkit_items AS cursor CROSS JOIN chatkit_items AS item
 WHERE cursor.owner_id = ? AND cursor.thread_id = ? AND cursor.id = ?
     AND item.owner_id = cursor.owner_id AND item.thread_id = cursor.thread_id
@@ -89,7 +90,7 @@ ON CONFLICT (owner_id, id) DO UPDATE SET data = excluded.data
 """
 
 LOAD_ATTACHMENT = """
-SELECT id, data FROM chatkit_attachments WHERE owner_id = ? AND id = ?
+SELECT id, CAST(data AS TEXT) FROM chatkit_attachments WHERE owner_id = ? AND id = ?
 """
 
 DELETE_ATTACHMENT = """
@@ -97,13 +98,13 @@ DELETE FROM chatkit_attachments WHERE owner_id = ? AND id = ?
 """
 
 FIRST_THREADS = _in_both_orders("""
-SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN data END FROM chatkit_threads
+SELECT id, CASE WHEN length(CAST(data AS BLOB)) <= ? THEN CAST(data AS TEXT) END FROM chatkit_threads
 WHERE owner_id = ? AND deleted_at IS NULL
 ORDER BY created_at{desc}, position{desc} LIMIT ?
 """)
 
 NEXT_THREADS = _in_both_orders("""
-SELECT thread.id, CASE WHEN length(CAST(thread.data AS BLOB)) <= ? THEN thread.data END
+SELECT thread.id, CASE WHEN length(CAST(thread.data AS BLOB)) <= ? THEN CAST(thread.data AS TEXT) END
 FROM chatkit_threads AS cursor CROSS JOIN chatkit_threads AS thread
 WHERE cursor.owner_id = ? AND cursor.id = ?
     AND thread.owner_id = cursor.owner_id AND thread.deleted_at IS NULL
@@ -131,7 +132,7 @@ ON CONFLICT (owner_id, thread_id, id) DO UPDATE SET data = excluded.data
 """
 
 LOAD_ITEM = """
-SELECT id, data FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
+SELECT id, CAST(data AS TEXT) FROM chatkit_items WHERE owner_id = ? AND thread_id = ? AND id = ?
 """
 
 # The empty row remains, and rejects late writes of a running stream (R10).
