@@ -200,10 +200,14 @@ def test_R43_a_widget_that_is_nested_too_deeply_is_refused_immediately() -> None
 
 
 @only_own
-@pytest.mark.parametrize("method", ["read", "write"])
+@pytest.mark.parametrize(("method", "count"), [("read", 600), ("write", 2_000)])
 @async_test
 async def test_R44_a_call_does_not_wait_for_all_calls_of_another_owner(
-    store: ChatStore, alice: RequestContext, bob: RequestContext, method: str
+    store: ChatStore,
+    alice: RequestContext,
+    bob: RequestContext,
+    method: str,
+    count: int,
 ) -> None:
     for context in (alice, bob):
         await store.save_thread(a_thread(), context)
@@ -221,8 +225,8 @@ async def test_R44_a_call_does_not_wait_for_all_calls_of_another_owner(
             await store.add_thread_item("thr_1", item, alice)
         ended += 1
 
-    calls = [asyncio.ensure_future(flood(number)) for number in range(600)]
+    calls = [asyncio.ensure_future(flood(number)) for number in range(count)]
     await asyncio.sleep(0)
     await finish(store.load_thread("thr_1", bob))
-    assert ended < 300  # on SQLite, 64 writes share a commit
+    assert ended < count / 2  # on SQLite, 64 writes share a commit
     await finish(asyncio.gather(*calls), 60)
